@@ -1,0 +1,35 @@
+"""The operations, as pure functions of arrays. `from jaxcnn import functional as F`."""
+
+from . import filters as filters
+from ._conv import conv as conv
+from ._conv import conv1d as conv1d
+from ._conv import conv2d as conv2d
+from ._conv import conv3d as conv3d
+from ._conv import convolve as convolve
+from ._conv import depthwise_conv as depthwise_conv
+from ._layout import to_channels_first as to_channels_first
+from ._layout import to_channels_last as to_channels_last
+from ._norm import batch_norm as batch_norm
+from ._norm import moments as moments
+from ._pad import pad as pad
+from ._pool import avg_pool as avg_pool
+from ._pool import avg_pool1d as avg_pool1d
+from ._pool import avg_pool2d as avg_pool2d
+from ._pool import avg_pool3d as avg_pool3d
+from ._pool import global_avg_pool as global_avg_pool
+from ._pool import global_max_pool as global_max_pool
+from ._pool import max_pool as max_pool
+from ._pool import max_pool1d as max_pool1d
+from ._pool import max_pool2d as max_pool2d
+from ._pool import max_pool3d as max_pool3d
+from ._pool import min_pool as min_pool
+from ._pool import min_pool1d as min_pool1d
+from ._pool import min_pool2d as min_pool2d
+from ._pool import min_pool3d as min_pool3d
+from ._pool import sum_pool as sum_pool
+from ._pool import sum_pool1d as sum_pool1d
+from ._pool import sum_pool2d as sum_pool2d
+from ._pool import sum_pool3d as sum_pool3d
+from ._separable import separable_conv as separable_conv
+from ._separable import separate as separate
+from ._separable import spatially_separable_conv as spatially_separable_conv

@@ -1,0 +1,92 @@
+"""Checks of what a user passed, before any tracing: one line that names the function, the numbers and what would be right."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import jax.numpy as jnp
+from jax import Array
+
+P = ParamSpec("P")
+T = TypeVar("T")
+AXES = {1: "(n, w, c)", 2: "(n, h, w, c)", 3: "(n, d, h, w, c)"}
+
+
+def describe(x: Any) -> str:
+    """`float32[8,32,32,16]` for an array."""
+    return f"{x.dtype}[{','.join(map(str, x.shape))}]"
+
+
+def images(name: str, x: Any, rank: int | None = None) -> Array:
+    """`x` as an array `(n, *space, c)` with 1 to 3 spatial axes, exactly `rank` of them where given."""
+    x = array(name, "x", x)
+    wanted = AXES[rank] if rank else ", ".join(AXES.values())
+    if not (x.ndim == rank + 2 if rank else 3 <= x.ndim <= 5):
+        raise ValueError(f"{name}: x is {describe(x)}; it must have the axes {wanted}, one image is x[None]")
+    if 0 in x.shape[1:-1]:
+        raise ValueError(f"{name}: x is {describe(x)}: a spatial axis has no pixel; every one needs at least 1")
+    return x
+
+
+def array(name: str, what: str, x: Any) -> Array:
+    """`x` as a JAX array.
+
+    Raises: TypeError if it is not an array of numbers.
+    """
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        raise TypeError(f"{name}: {what} is a {type(x).__name__}; it must be an array, jnp.asarray makes one")
+    if not (jnp.issubdtype(x.dtype, jnp.number) or x.dtype == bool):
+        raise TypeError(f"{name}: {what} is {describe(x)}; it must hold numbers")
+    return jnp.asarray(x)
+
+
+def same_dtype(name: str, x: Array, **others: Array | None) -> None:
+    """Refuse mixed dtypes and bool: nothing is cast silently."""
+    if x.dtype == bool:
+        raise TypeError(f"{name}: x is {describe(x)}; cast it to a number, x.astype(jnp.float32)")
+    for what, other in others.items():
+        if other is not None and other.dtype != x.dtype:
+            raise TypeError(
+                f"{name}: x is {describe(x)} but {what} is {describe(other)}; cast one, {what}.astype(x.dtype)"
+            )
+
+
+def floating(name: str, x: Array) -> None:
+    """Refuse integers where the result is a fraction."""
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"{name}: x is {describe(x)}; it must be floating point, x.astype(jnp.float32)")
+
+
+def one_of(name: str, what: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Refuse a word that is not in the list."""
+    if value not in allowed:
+        words = ", ".join(f'"{word}"' for word in allowed)
+        raise ValueError(f"{name}: {what}={value!r} is unknown; use {words}")
+
+
+@contextmanager
+def named(inner: str, outer: str) -> Iterator[None]:
+    """Errors of `inner` inside the block are raised as errors of `outer`, the function that the user called."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        text = str(error)
+        if not text.startswith(f"{inner}: "):
+            raise
+        raise type(error)(f"{outer}: {text.removeprefix(f'{inner}: ')}") from None
+
+
+def ranked(function: Callable[P, T], rank: int, *, position: int = 0) -> Callable[P, T]:
+    """`function` for exactly `rank` spatial axes, under the name with that suffix; x is argument number `position`."""
+    name = f"{function.__name__}{rank}d"
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        images(name, args[position] if len(args) > position else kwargs.get("x"), rank)
+        with named(function.__name__, name):
+            return function(*args, **kwargs)
+
+    wrapper.__name__ = wrapper.__qualname__ = name
+    wrapper.__doc__ = f"`{function.__name__}` for x `{AXES[rank]}`, its rank checked; everything else as there."
+    return wrapper

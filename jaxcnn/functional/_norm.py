@@ -1,0 +1,55 @@
+"""Batch normalisation as functions: `moments`, then `batch_norm`.
+
+    y = (x − mean) / √(variance + epsilon) · scale + bias
+
+The variance is the mean of (x − mean)², never E[x²] − E[x]², which loses every digit where the mean is large. Reference:
+Ioffe & Szegedy, Batch normalization (2015).
+"""
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Float
+
+from . import _check
+
+
+def moments(x: Float[Array, "... c"]) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+    """Mean and biased variance of each channel over every other axis, in float32 at least.
+
+    >>> mean, variance = moments(jnp.array([[9999.0], [10001.0]]))
+    >>> mean.tolist(), variance.tolist()
+    ([10000.0], [1.0])
+    """
+    x = _check.array("moments", "x", x)
+    _check.floating("moments", x)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    axes = tuple(range(x.ndim - 1))
+    mean = jnp.mean(wide, axes)
+    return mean, jnp.mean(jnp.square(wide - mean), axes)
+
+
+def batch_norm(
+    x: Float[Array, "... c"],
+    mean: Float[Array, " c"],
+    variance: Float[Array, " c"],
+    scale: Float[Array, " c"] | None = None,
+    bias: Float[Array, " c"] | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> Float[Array, "... c"]:
+    """Normalises each channel with the given moments; computed in float32 at least, returned in the dtype of x.
+
+    Raises: ValueError if a moment, scale or bias is not one number a channel.
+
+    >>> batch_norm(jnp.array([[1.0], [3.0]]), jnp.array([2.0]), jnp.array([1.0]), epsilon=0).tolist()
+    [[-1.0], [1.0]]
+    """
+    x = _check.array("batch_norm", "x", x)
+    _check.floating("batch_norm", x)
+    for what, v in (("mean", mean), ("variance", variance), ("scale", scale), ("bias", bias)):
+        if v is not None and v.shape != x.shape[-1:]:
+            raise ValueError(f"batch_norm: {what} is {_check.describe(v)}; it must have the shape {x.shape[-1:]}")
+    factor = lax.rsqrt(variance + epsilon)
+    factor = factor if scale is None else factor * scale
+    y = (x.astype(factor.dtype) - mean) * factor
+    return (y if bias is None else y + bias).astype(x.dtype)

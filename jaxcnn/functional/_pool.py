@@ -1,0 +1,237 @@
+"""Pooling: `max_pool`, `min_pool`, `avg_pool`, `sum_pool`, each also 1d, 2d and 3d, and the global ones.
+
+Each output is the maximum, minimum, mean or sum over the pixels of its window, channel by channel; there are no parameters.
+x is `(n, *space, c)`, the result `(n, *outputs, c)` of the same dtype; outputs as in `conv`, one more at a ragged edge with
+`ceil_mode`. Sums and means of 16-bit floats are accumulated in float32.
+
+Common arguments:
+    window: pixels, an int or one an axis.
+    stride: None (the default) means `window`, as in PyTorch.
+    padding: as in `conv`; "valid" by default.
+    padding_mode: "zeros" means zeros for sums and averages, and pixels that never win for max and min; the other modes of
+        `pad` put real pixels there.
+    dilation: distance of neighbouring pixels of the window.
+    ceil_mode: keep the ragged edge: a last window that starts inside the image or its low padding and is cut off by its end.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jaxtyping import Float, Num, Shaped
+
+from jaxcnn.geometry import Padding, Window
+
+from . import _check
+from ._pad import MODES, pad_pairs
+
+Ints = int | Sequence[int]
+
+
+def max_pool(
+    x: Shaped[Array, "n *space c"],
+    window: Ints,
+    *,
+    stride: Ints | None = None,
+    padding: Padding = "valid",
+    padding_mode: str = "zeros",
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+) -> Shaped[Array, "n *outputs c"]:
+    """Largest pixel of each window; NaN if there is one. The arguments are described in the module.
+
+    Raises: ValueError for shapes that do not fit, an unknown word or a window larger than the padded image.
+
+    >>> x = jnp.array([[4.0, 3, 1, 5], [1, 3, 4, 8], [4, 5, 4, 3], [6, 5, 9, 4]])[None, :, :, None]
+    >>> max_pool(x, 2)[0, :, :, 0].tolist()
+    [[4.0, 8.0], [6.0, 9.0]]
+    """
+    x, full, _ = _resolve("max_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    return _extreme(x, full, lax.max, _lowest(x.dtype))
+
+
+def min_pool(
+    x: Shaped[Array, "n *space c"],
+    window: Ints,
+    *,
+    stride: Ints | None = None,
+    padding: Padding = "valid",
+    padding_mode: str = "zeros",
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+) -> Shaped[Array, "n *outputs c"]:
+    """Smallest pixel of each window; everything else as `max_pool`.
+
+    >>> min_pool(jnp.array([3.0, 1, 2, 5])[None, :, None], 2)[0, :, 0].tolist()
+    [1.0, 2.0]
+    """
+    x, full, _ = _resolve("min_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    return _extreme(x, full, lax.min, _highest(x.dtype))
+
+
+def sum_pool(
+    x: Num[Array, "n *space c"],
+    window: Ints,
+    *,
+    stride: Ints | None = None,
+    padding: Padding = "valid",
+    padding_mode: str = "zeros",
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+) -> Num[Array, "n *outputs c"]:
+    """Sum of each window.
+
+    Raises: as `max_pool`; TypeError for bool.
+
+    >>> sum_pool(jnp.array([3.0, 1, 2, 5])[None, :, None], 2)[0, :, 0].tolist()
+    [4.0, 7.0]
+    """
+    x, full, _ = _resolve("sum_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    _check.same_dtype("sum_pool", x)
+    return _sum(x, full).astype(x.dtype)
+
+
+def avg_pool(
+    x: Float[Array, "n *space c"],
+    window: Ints,
+    *,
+    stride: Ints | None = None,
+    padding: Padding = "valid",
+    padding_mode: str = "zeros",
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor: int | float | None = None,
+) -> Float[Array, "n *outputs c"]:
+    """Mean of each window.
+
+    Args:
+        count_include_pad: whether padded zeros count as pixels. What a ragged edge (`ceil_mode`) lacks never counts.
+        divisor: divide every sum by this instead.
+
+    Raises: as `max_pool`; TypeError for integers, ValueError for a divisor of 0.
+
+    >>> x = jnp.array([[4.0, 3, 1, 5], [1, 3, 4, 8], [4, 5, 4, 3], [6, 5, 9, 4]])[None, :, :, None]
+    >>> avg_pool(x, 2)[0, :, :, 0].tolist()
+    [[2.75, 4.5], [5.0, 5.0]]
+    """
+    x, full, border = _resolve("avg_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    _check.floating("avg_pool", x)
+    if divisor == 0:
+        raise ValueError("avg_pool: divisor=0 divides by zero; use another number, or None for the window's size")
+    if divisor is None:
+        divide_by = _pixel_counts(full, x.shape[1:-1], border if count_include_pad else None)
+    else:
+        divide_by = np.asarray(divisor)
+    total = _sum(x, full)
+    return (total / divide_by.astype(total.dtype)).astype(x.dtype)
+
+
+def global_avg_pool(x: Float[Array, "n *space c"], *, keepdims: bool = False) -> Float[Array, "n ..."]:
+    """Mean over all pixels: `(n, c)`, or `(n, 1, …, 1, c)` with `keepdims`. Accumulates as `avg_pool`.
+
+    Raises: TypeError for integers.
+
+    >>> global_avg_pool(jnp.ones((2, 5, 7, 3))).shape
+    (2, 3)
+    """
+    x = _check.images("global_avg_pool", x)
+    _check.floating("global_avg_pool", x)
+    wide = x.astype(_accumulator(x.dtype))
+    return jnp.mean(wide, range(1, x.ndim - 1), keepdims=keepdims).astype(x.dtype)
+
+
+def global_max_pool(x: Shaped[Array, "n *space c"], *, keepdims: bool = False) -> Shaped[Array, "n ..."]:
+    """Largest pixel of each channel: `(n, c)`, or `(n, 1, …, 1, c)` with `keepdims`.
+
+    >>> global_max_pool(jnp.arange(6.0).reshape(1, 3, 2)).tolist()
+    [[4.0, 5.0]]
+    """
+    x = _check.images("global_max_pool", x)
+    return jnp.max(x, range(1, x.ndim - 1), keepdims=keepdims)
+
+
+max_pool1d, max_pool2d, max_pool3d = (_check.ranked(max_pool, rank) for rank in (1, 2, 3))
+min_pool1d, min_pool2d, min_pool3d = (_check.ranked(min_pool, rank) for rank in (1, 2, 3))
+sum_pool1d, sum_pool2d, sum_pool3d = (_check.ranked(sum_pool, rank) for rank in (1, 2, 3))
+avg_pool1d, avg_pool2d, avg_pool3d = (_check.ranked(avg_pool, rank) for rank in (1, 2, 3))
+
+
+def _resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode):
+    """x (padded already where the mode puts real pixels there), its window, and the padding without the ragged edge."""
+    x = _check.images(name, x)
+    _check.one_of(name, "padding_mode", padding_mode, MODES)
+    options = {"stride": window if stride is None else stride, "dilation": dilation, "name": name}
+    border = Window.resolve(window, x.shape[1:-1], padding=padding, **options).padding
+    if padding_mode != "zeros":
+        x = pad_pairs(name, x, border, padding_mode)
+        border = ((0, 0),) * (x.ndim - 2)
+    return x, Window.resolve(window, x.shape[1:-1], padding=border, ceil_mode=ceil_mode, **options), border
+
+
+def _reduce_window(x: Array, identity: Array, reduce: Callable, window: Window) -> Array:
+    around = lambda entries, fill: (fill, *entries, fill)
+    return lax.reduce_window(
+        x,
+        identity,
+        reduce,
+        around(window.size, 1),
+        around(window.stride, 1),
+        around(window.padding, (0, 0)),
+        window_dilation=around(window.dilation, 1),
+    )
+
+
+def _extreme(x: Array, window: Window, reduce: Callable, identity: np.ndarray) -> Array:
+    if set(window.dilation) == {1}:
+        return _reduce_window(x, identity, reduce, window)
+    # XLA has no gradient of a dilated maximum (jax#7815): reduce the shifted images instead
+    padded = pad_pairs("max_pool", x, window.padding, value=identity)
+    shifted = [_tap(padded, window, at, x.shape[1:-1]) for at in np.ndindex(window.size)]
+    result = shifted[0]
+    for other in shifted[1:]:
+        result = reduce(result, other)
+    return result
+
+
+def _tap(padded: Array, window: Window, at: tuple[int, ...], space: Sequence[int]) -> Array:
+    """The pixel that every output sees through the tap `at`: `(n, *outputs, c)`."""
+    start = [t * d for t, d in zip(at, window.dilation)]
+    stop = [a + (o - 1) * s + 1 for a, o, s in zip(start, window.output_size(space), window.stride)]
+    n, c = padded.shape[0], padded.shape[-1]
+    return lax.slice(padded, (0, *start, 0), (n, *stop, c), (1, *window.stride, 1))
+
+
+def _sum(x: Array, window: Window) -> Array:
+    wide = x.astype(_accumulator(x.dtype))
+    return _reduce_window(wide, np.zeros((), wide.dtype), lax.add, window)
+
+
+def _accumulator(dtype) -> np.dtype:
+    narrow = jnp.issubdtype(dtype, jnp.floating) and jnp.dtype(dtype).itemsize < 4
+    return jnp.dtype(jnp.float32) if narrow else jnp.dtype(dtype)
+
+
+def _pixel_counts(window: Window, space: Sequence[int], border) -> np.ndarray:
+    """How many pixels each output averages over: `(*outputs, 1)`, or a single number where all agree."""
+    counts = [np.array(axis) for axis in window.overlap(space, border)]
+    if all((axis == k).all() for axis, k in zip(counts, window.size)):
+        return np.array(prod(window.size))
+    total = counts[0]
+    for axis in counts[1:]:
+        total = total[..., None] * axis
+    return np.maximum(total, 1)[..., None]
+
+
+def _lowest(dtype) -> np.ndarray:
+    if jnp.issubdtype(dtype, jnp.bool_):
+        return np.array(False)
+    return np.array(-np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min, dtype)
+
+
+def _highest(dtype) -> np.ndarray:
+    if jnp.issubdtype(dtype, jnp.bool_):
+        return np.array(True)
+    return np.array(np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max, dtype)

@@ -1,0 +1,259 @@
+"""Classical image filters: edges, lines, smoothing and sharpening, each a small fixed kernel.
+
+`NAME_kernel(...)` gives a kernel as a NumPy array `(kh, kw)`; `NAME(x, ...)` applies it to every channel of images
+`(n, h, w, c)`, as a column and a row where the kernel is separable. Kernels are cross-correlated, as in `conv`. Angles are in
+degrees, counter-clockwise from the horizontal with y upwards: an edge or line at 90 is vertical, at 45 runs from the lower
+left to the upper right. Vertical-edge kernels answer positively to bright left of dark.
+
+Edges of the image are replicated by default (`padding="same", padding_mode="replicate"`), so the size stays.
+"""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from jaxcnn.geometry import Padding
+
+from . import _check
+from ._conv import depthwise_conv
+from ._separable import spatially_separable_conv
+
+SMOOTHING = {"prewitt": (1, 1, 1), "sobel": (1, 2, 1), "scharr": (3, 10, 3)}  # along the edge; across it (1, 0, −1)
+ACROSS = (1.0, 0.0, -1.0)
+
+Images = Float[Array, "n h w c"]
+
+
+def apply(
+    x: Images, kernel: np.ndarray | Array, *, padding: Padding = "same", padding_mode: str = "replicate"
+) -> Images:
+    """Cross-correlates every channel with one kernel `(kh, kw)`.
+
+    Raises: ValueError if the kernel is not 2-D, TypeError if x is not floating point; else as `conv`.
+
+    >>> apply(jnp.ones((1, 5, 5, 3)), box_kernel(3)).shape
+    (1, 5, 5, 3)
+    """
+    x = _float_images("apply", x)
+    kernel = jnp.asarray(kernel, x.dtype)
+    if kernel.ndim != 2:
+        raise ValueError(f"apply: kernel is {_check.describe(kernel)}; it must be (kh, kw)")
+    each = jnp.broadcast_to(kernel[:, :, None, None], (*kernel.shape, x.shape[-1], 1))
+    with _check.named("depthwise_conv", "apply"):
+        return depthwise_conv(x, each, padding=padding, padding_mode=padding_mode)
+
+
+def apply_separable(
+    x: Images, column: np.ndarray, row: np.ndarray, *, padding: Padding = "same", padding_mode: str = "replicate"
+) -> Images:
+    """`apply` of the kernel `outer(column, row)`: kh + kw multiplications a pixel instead of kh · kw.
+
+    >>> apply_separable(jnp.ones((1, 5, 5, 3)), np.ones(3), np.ones(3)).shape
+    (1, 5, 5, 3)
+    """
+    x = _float_images("apply_separable", x)
+    c = x.shape[-1]
+    column, row = (jnp.broadcast_to(jnp.asarray(v, x.dtype)[:, None, None], (len(v), 1, c)) for v in (column, row))
+    with _check.named("spatially_separable_conv", "apply_separable"):
+        return spatially_separable_conv(x, column, row, padding=padding, padding_mode=padding_mode, groups=c)
+
+
+def edge_kernel(angle: float = 90.0, *, operator: str = "prewitt") -> np.ndarray:
+    """3×3 detector of edges at `angle` degrees; `operator` is "prewitt", "sobel" or "scharr".
+
+    The kernel is steered: `sin(angle) · vertical + cos(angle) · horizontal`. 90 is vertical, 0 horizontal, 45 oblique.
+
+    Raises: ValueError for an unknown operator.
+
+    >>> edge_kernel(90, operator="sobel").tolist()
+    [[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]]
+    """
+    _check.one_of("edge_kernel", "operator", operator, tuple(SMOOTHING))
+    vertical = np.outer(SMOOTHING[operator], ACROSS)
+    sine, cosine = _exact(math.sin(math.radians(angle))), _exact(math.cos(math.radians(angle)))
+    return sine * vertical + cosine * vertical.T
+
+
+def edge(x: Images, angle: float = 90.0, *, operator: str = "prewitt", absolute: bool = False, **padding) -> Images:
+    """Response to edges at `angle` degrees; `absolute` for both polarities. Separable at 0 and 90 degrees.
+
+    >>> step = jnp.array([1.0, 1, 0, 0]) * jnp.ones((4, 1))
+    >>> edge(step[None, :, :, None], padding="valid")[0, :, :, 0].tolist()
+    [[3.0, 3.0], [3.0, 3.0]]
+    """
+    _check.one_of("edge", "operator", operator, tuple(SMOOTHING))
+    along, across = np.array(SMOOTHING[operator], float), np.array(ACROSS)
+    if angle % 180 == 90:
+        y = apply_separable(x, along, across, **padding) * (1 if angle % 360 == 90 else -1)
+    elif angle % 180 == 0:
+        y = apply_separable(x, across, along, **padding) * (1 if angle % 360 == 0 else -1)
+    else:
+        y = apply(x, edge_kernel(angle, operator=operator), **padding)
+    return jnp.abs(y) if absolute else y
+
+
+def prewitt(x: Images, angle: float = 90.0, **padding) -> Images:
+    """Prewitt's operator: `edge` with smoothing (1, 1, 1).
+
+    >>> prewitt(jnp.ones((1, 5, 5, 1))).shape
+    (1, 5, 5, 1)
+    """
+    return edge(x, angle, operator="prewitt", **padding)
+
+
+def sobel(x: Images, angle: float = 90.0, **padding) -> Images:
+    """Sobel's operator: `edge` with smoothing (1, 2, 1).
+
+    >>> sobel(jnp.ones((1, 5, 5, 1)), padding="valid").shape
+    (1, 3, 3, 1)
+    """
+    return edge(x, angle, operator="sobel", **padding)
+
+
+def scharr(x: Images, angle: float = 90.0, **padding) -> Images:
+    """Scharr's operator: `edge` with smoothing (3, 10, 3), the most even over directions.
+
+    >>> scharr(jnp.ones((1, 5, 5, 1)), 0).shape
+    (1, 5, 5, 1)
+    """
+    return edge(x, angle, operator="scharr", **padding)
+
+
+def gradient_magnitude(x: Images, *, operator: str = "sobel", **padding) -> Images:
+    """Strength of edges of any direction: `√(vertical² + horizontal²)`.
+
+    >>> gradient_magnitude(jnp.ones((1, 5, 5, 1))).max().item()
+    0.0
+    """
+    return jnp.hypot(edge(x, 90, operator=operator, **padding), edge(x, 0, operator=operator, **padding))
+
+
+def line_kernel(angle: float = 90.0, *, size: int = 3) -> np.ndarray:
+    """A line of one pixel's width through the centre at `angle` degrees, in a `size` × `size` kernel (odd).
+
+    Weights fall linearly to 0 one pixel off the line, counted along the axis that the line is steeper against.
+
+    Raises: ValueError for an even size.
+
+    >>> line_kernel(90).tolist(), line_kernel(45).tolist()
+    ([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    """
+    reach = _odd_reach("line_kernel", size)
+    y, x = np.mgrid[reach : -reach - 1 : -1, -reach : reach + 1]
+    sine, cosine = _exact(math.sin(math.radians(angle))), _exact(math.cos(math.radians(angle)))
+    off = np.abs(x * sine - y * cosine) / max(abs(sine), abs(cosine))
+    return np.maximum(0.0, 1.0 - off).round(12)
+
+
+def line(x: Images, angle: float = 90.0, *, size: int = 3, **padding) -> Images:
+    """Response to bright lines at `angle` degrees.
+
+    >>> line(jnp.eye(5)[None, :, :, None], 135, padding="valid")[0, 1, 1, 0].item()
+    3.0
+    """
+    return apply(x, line_kernel(angle, size=size), **padding)
+
+
+def laplacian_kernel(*, diagonal: bool = False) -> np.ndarray:
+    """Sum of second differences; `diagonal` counts all eight neighbours.
+
+    >>> laplacian_kernel().tolist()
+    [[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]
+    """
+    kernel = np.array([[diagonal, 1, diagonal], [1, 0, 1], [diagonal, 1, diagonal]], float)
+    kernel[1, 1] = -kernel.sum()
+    return kernel
+
+
+def laplacian(x: Images, *, diagonal: bool = False, **padding) -> Images:
+    """Response to spots and ridges: zero on flat and evenly sloping ground.
+
+    >>> laplacian(jnp.ones((1, 3, 3, 1))).max().item()
+    0.0
+    """
+    return apply(x, laplacian_kernel(diagonal=diagonal), **padding)
+
+
+def gaussian_kernel(sigma: float, *, size: int | None = None) -> np.ndarray:
+    """`(size,)` samples of a Gaussian of `sigma` pixels with sum 1; `size` is odd, by default it reaches 4 sigma.
+
+    Raises: ValueError for a sigma that is not positive or an even size.
+
+    >>> gaussian_kernel(1.0, size=3).round(3).tolist()
+    [0.274, 0.452, 0.274]
+    """
+    if not sigma > 0:
+        raise ValueError(f"gaussian_kernel: sigma={sigma} must be positive, in pixels")
+    reach = math.ceil(4 * sigma) if size is None else _odd_reach("gaussian_kernel", size)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def gaussian(x: Images, sigma: float, *, size: int | None = None, **padding) -> Images:
+    """Gaussian blur with `sigma` in pixels, applied separably.
+
+    >>> gaussian(jnp.ones((1, 9, 9, 1)), 1.0).shape
+    (1, 9, 9, 1)
+    """
+    kernel = gaussian_kernel(sigma, size=size)
+    return apply_separable(x, kernel, kernel, **padding)
+
+
+def box_kernel(size: int) -> np.ndarray:
+    """The mean over `size` × `size` pixels.
+
+    Raises: ValueError if `size` is below 1.
+
+    >>> float(box_kernel(2)[0, 0])
+    0.25
+    """
+    if size < 1:
+        raise ValueError(f"box_kernel: size={size} must be at least 1 pixel")
+    return np.full((size, size), 1 / size**2)
+
+
+def box(x: Images, size: int, **padding) -> Images:
+    """Box blur, applied separably.
+
+    >>> box(jnp.ones((1, 5, 5, 1)), 3).shape
+    (1, 5, 5, 1)
+    """
+    mean = box_kernel(size)[0] * size
+    return apply_separable(x, mean, mean, **padding)
+
+
+def sharpen(x: Images, amount: float = 1.0, **padding) -> Images:
+    """`x − amount · laplacian(x)`.
+
+    >>> sharpen(jnp.ones((1, 3, 3, 1)))[0, 0, 0, 0].item()
+    1.0
+    """
+    return x - amount * laplacian(x, **padding)
+
+
+def edge_enhance(x: Images, amount: float = 1.0, *, sigma: float = 1.0, **padding) -> Images:
+    """Unsharp mask: `x + amount · (x − gaussian(x, sigma))`.
+
+    >>> edge_enhance(jnp.zeros((1, 9, 9, 1))).shape
+    (1, 9, 9, 1)
+    """
+    return x + amount * (x - gaussian(x, sigma, **padding))
+
+
+def _float_images(name: str, x: Array) -> Array:
+    x = _check.images(name, x, 2)
+    _check.floating(name, x)
+    return x
+
+
+def _odd_reach(name: str, size: int) -> int:
+    if size < 1 or size % 2 == 0:
+        raise ValueError(f"{name}: size={size} must be odd and positive, so that there is a centre")
+    return size // 2
+
+
+def _exact(value: float) -> float:
+    return round(value, 12) + 0.0

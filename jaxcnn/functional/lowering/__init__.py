@@ -1,0 +1,1 @@
+"""The exact ways to compute a convolution, one plain function a file."""
