@@ -52,10 +52,16 @@ def same_dtype(name: str, x: Array, **others: Array | None) -> None:
             )
 
 
-def floating(name: str, x: Array) -> None:
+def floating(name: str, x: Array, what: str = "x") -> None:
     """Refuse integers where the result is a fraction."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"{name}: x is {describe(x)}; it must be floating point, x.astype(jnp.float32)")
+        raise TypeError(f"{name}: {what} is {describe(x)}; it must be floating point, {what}.astype(jnp.float32)")
+
+
+def ordered(name: str, x: Array) -> None:
+    """Refuse complex numbers where the larger of two is asked for."""
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise TypeError(f"{name}: x is {describe(x)}; complex numbers have no order, take jnp.abs(x)")
 
 
 def one_of(name: str, what: str, value: Any, allowed: tuple[str, ...]) -> None:
@@ -66,15 +72,16 @@ def one_of(name: str, what: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def named(inner: str, outer: str) -> Iterator[None]:
+def named(inner: str | tuple[str, ...], outer: str) -> Iterator[None]:
     """Errors of `inner` inside the block are raised as errors of `outer`, the function that the user called."""
+    inside = (inner,) if isinstance(inner, str) else inner
     try:
         yield
     except (ValueError, TypeError) as error:
-        text = str(error)
-        if not text.startswith(f"{inner}: "):
+        name, colon, text = str(error).partition(": ")
+        if not colon or name not in inside:
             raise
-        raise type(error)(f"{outer}: {text.removeprefix(f'{inner}: ')}") from None
+        raise type(error)(f"{outer}: {text}") from None
 
 
 def ranked(function: Callable[P, T], rank: int, *, position: int = 0) -> Callable[P, T]:

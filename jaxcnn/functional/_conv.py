@@ -56,7 +56,7 @@ def conv(
     (1, 3, 3, 6)
     """
     x, kernel = _check.images("conv", x), _check.array("conv", "kernel", kernel)
-    _check_arrays(x, kernel, bias, groups)
+    groups = _check_arrays(x, kernel, bias, groups)
     _check.one_of("conv", "padding_mode", padding_mode, MODES)
     _check.one_of("conv", "lowering", lowering, ("auto", *LOWERINGS))
     options = {"stride": stride, "dilation": dilation, "name": "conv"}
@@ -149,7 +149,8 @@ def depthwise_conv(
         )
 
 
-def _check_arrays(x: Array, kernel: Array, bias: Array | None, groups: int) -> None:
+def _check_arrays(x: Array, kernel: Array, bias: Array | None, groups: int) -> int:
+    """`groups` as a plain int, everything else refused where it does not fit."""
     of_x = f"(x is {_check.describe(x)})"
     if kernel.ndim != x.ndim:
         raise ValueError(
@@ -169,3 +170,4 @@ def _check_arrays(x: Array, kernel: Array, bias: Array | None, groups: int) -> N
     if bias is not None and _check.array("conv", "bias", bias).shape != (c_out,):
         raise ValueError(f"conv: bias is {_check.describe(bias)}; it must have the shape ({c_out},)")
     _check.same_dtype("conv", x, kernel=kernel, bias=bias)
+    return groups

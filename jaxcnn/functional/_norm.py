@@ -22,7 +22,7 @@ def moments(x: Float[Array, "... c"]) -> tuple[Float[Array, " c"], Float[Array, 
     """
     x = _check.array("moments", "x", x)
     _check.floating("moments", x)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = _wide(x)
     axes = tuple(range(x.ndim - 1))
     mean = jnp.mean(wide, axes)
     return mean, jnp.mean(jnp.square(wide - mean), axes)
@@ -47,9 +47,14 @@ def batch_norm(
     x = _check.array("batch_norm", "x", x)
     _check.floating("batch_norm", x)
     for what, v in (("mean", mean), ("variance", variance), ("scale", scale), ("bias", bias)):
-        if v is not None and v.shape != x.shape[-1:]:
+        if v is not None and _check.array("batch_norm", what, v).shape != x.shape[-1:]:
             raise ValueError(f"batch_norm: {what} is {_check.describe(v)}; it must have the shape {x.shape[-1:]}")
+    wide, mean, variance = _wide(x), mean.astype(_wide(x).dtype), variance.astype(_wide(x).dtype)
     factor = lax.rsqrt(variance + epsilon)
-    factor = factor if scale is None else factor * scale
-    y = (x.astype(factor.dtype) - mean) * factor
-    return (y if bias is None else y + bias).astype(x.dtype)
+    factor = factor if scale is None else factor * scale.astype(wide.dtype)
+    y = (wide - mean) * factor
+    return (y if bias is None else y + bias.astype(wide.dtype)).astype(x.dtype)
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x

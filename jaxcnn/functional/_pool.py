@@ -49,6 +49,7 @@ def max_pool(
     [[4.0, 8.0], [6.0, 9.0]]
     """
     x, full, _ = _resolve("max_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    _check.ordered("max_pool", x)
     return _extreme(x, full, lax.max, _lowest(x.dtype))
 
 
@@ -68,6 +69,7 @@ def min_pool(
     [1.0, 2.0]
     """
     x, full, _ = _resolve("min_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    _check.ordered("min_pool", x)
     return _extreme(x, full, lax.min, _highest(x.dtype))
 
 
@@ -119,6 +121,8 @@ def avg_pool(
     """
     x, full, border = _resolve("avg_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("avg_pool", x)
+    if not isinstance(divisor, int | float | np.number | None):
+        raise TypeError(f"avg_pool: divisor={divisor!r} must be a number, or None for the window's size")
     if divisor == 0:
         raise ValueError("avg_pool: divisor=0 divides by zero; use another number, or None for the window's size")
     if divisor is None:
@@ -150,6 +154,7 @@ def global_max_pool(x: Shaped[Array, "n *space c"], *, keepdims: bool = False) -
     [[4.0, 5.0]]
     """
     x = _check.images("global_max_pool", x)
+    _check.ordered("global_max_pool", x)
     return jnp.max(x, range(1, x.ndim - 1), keepdims=keepdims)
 
 

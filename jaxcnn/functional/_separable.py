@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Num
 
-from jaxcnn.geometry import Padding
+from jaxcnn.geometry import Padding, per_axis
 
 from . import _check
 from ._conv import conv, depthwise_conv
@@ -110,12 +110,13 @@ def separate(
     ([[3.0, 6.0, 9.0], [4.0, 8.0, 12.0], [5.0, 10.0, 15.0]], True)
     """
     kernel = _check.array("separate", "kernel", kernel)
-    _check.floating("separate", kernel)
+    _check.floating("separate", kernel, "kernel")
+    (rank,) = per_axis(rank, 1, what="rank", name="separate", least=1)
     if kernel.ndim not in (2, 4):
         raise ValueError(f"separate: kernel is {_check.describe(kernel)}; it must be (kh, kw) or (kh, kw, c_in, c_out)")
     kh, kw, c_in, c_out = kernel.shape if kernel.ndim == 4 else (*kernel.shape, 1, 1)
     most = min(kh * c_in, kw * c_out) if kernel.ndim == 4 else 1
-    if not 1 <= rank <= most:
+    if rank > most:
         raise ValueError(f"separate: rank={rank} must be from 1 to {most} (kernel is {_check.describe(kernel)})")
     matrix = kernel.reshape(kh, kw, c_in, c_out).transpose(0, 2, 1, 3).reshape(kh * c_in, kw * c_out)
     u, s, v = jnp.linalg.svd(matrix, full_matrices=False)  # (kh·c_in, m), (m,), (m, kw·c_out)

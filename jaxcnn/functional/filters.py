@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jaxcnn.geometry import Padding
+from jaxcnn.geometry import Padding, per_axis
 
 from . import _check
 from ._conv import depthwise_conv
@@ -55,6 +55,9 @@ def apply_separable(
     (1, 5, 5, 3)
     """
     x = _float_images("apply_separable", x)
+    for what, part in (("column", column), ("row", row)):
+        if np.ndim(part) != 1:
+            raise ValueError(f"apply_separable: {what} has {np.ndim(part)} axes; it must be a vector of weights")
     c = x.shape[-1]
     column, row = (jnp.broadcast_to(jnp.asarray(v, x.dtype)[:, None, None], (len(v), 1, c)) for v in (column, row))
     with _check.named("spatially_separable_conv", "apply_separable"):
@@ -77,6 +80,7 @@ def edge_kernel(angle: float = 90.0, *, operator: str = "prewitt") -> np.ndarray
     return sine * vertical + cosine * vertical.T
 
 
+@_check.named(("apply", "apply_separable"), "edge")
 def edge(x: Images, angle: float = 90.0, *, operator: str = "prewitt", absolute: bool = False, **padding) -> Images:
     """Response to edges at `angle` degrees; `absolute` for both polarities. Separable at 0 and 90 degrees.
 
@@ -95,6 +99,7 @@ def edge(x: Images, angle: float = 90.0, *, operator: str = "prewitt", absolute:
     return jnp.abs(y) if absolute else y
 
 
+@_check.named("edge", "prewitt")
 def prewitt(x: Images, angle: float = 90.0, **padding) -> Images:
     """Prewitt's operator: `edge` with smoothing (1, 1, 1).
 
@@ -104,6 +109,7 @@ def prewitt(x: Images, angle: float = 90.0, **padding) -> Images:
     return edge(x, angle, operator="prewitt", **padding)
 
 
+@_check.named("edge", "sobel")
 def sobel(x: Images, angle: float = 90.0, **padding) -> Images:
     """Sobel's operator: `edge` with smoothing (1, 2, 1).
 
@@ -113,6 +119,7 @@ def sobel(x: Images, angle: float = 90.0, **padding) -> Images:
     return edge(x, angle, operator="sobel", **padding)
 
 
+@_check.named("edge", "scharr")
 def scharr(x: Images, angle: float = 90.0, **padding) -> Images:
     """Scharr's operator: `edge` with smoothing (3, 10, 3), the most even over directions.
 
@@ -122,6 +129,7 @@ def scharr(x: Images, angle: float = 90.0, **padding) -> Images:
     return edge(x, angle, operator="scharr", **padding)
 
 
+@_check.named("edge", "gradient_magnitude")
 def gradient_magnitude(x: Images, *, operator: str = "sobel", **padding) -> Images:
     """Strength of edges of any direction: `√(vertical² + horizontal²)`.
 
@@ -148,6 +156,7 @@ def line_kernel(angle: float = 90.0, *, size: int = 3) -> np.ndarray:
     return np.maximum(0.0, 1.0 - off).round(12)
 
 
+@_check.named(("line_kernel", "apply"), "line")
 def line(x: Images, angle: float = 90.0, *, size: int = 3, **padding) -> Images:
     """Response to bright lines at `angle` degrees.
 
@@ -168,6 +177,7 @@ def laplacian_kernel(*, diagonal: bool = False) -> np.ndarray:
     return kernel
 
 
+@_check.named("apply", "laplacian")
 def laplacian(x: Images, *, diagonal: bool = False, **padding) -> Images:
     """Response to spots and ridges: zero on flat and evenly sloping ground.
 
@@ -192,6 +202,7 @@ def gaussian_kernel(sigma: float, *, size: int | None = None) -> np.ndarray:
     return weights / weights.sum()
 
 
+@_check.named(("gaussian_kernel", "apply_separable"), "gaussian")
 def gaussian(x: Images, sigma: float, *, size: int | None = None, **padding) -> Images:
     """Gaussian blur with `sigma` in pixels, applied separably.
 
@@ -210,11 +221,11 @@ def box_kernel(size: int) -> np.ndarray:
     >>> float(box_kernel(2)[0, 0])
     0.25
     """
-    if size < 1:
-        raise ValueError(f"box_kernel: size={size} must be at least 1 pixel")
+    (size,) = per_axis(size, 1, what="size", name="box_kernel", least=1)
     return np.full((size, size), 1 / size**2)
 
 
+@_check.named(("box_kernel", "apply_separable"), "box")
 def box(x: Images, size: int, **padding) -> Images:
     """Box blur, applied separably.
 
@@ -225,6 +236,7 @@ def box(x: Images, size: int, **padding) -> Images:
     return apply_separable(x, mean, mean, **padding)
 
 
+@_check.named("laplacian", "sharpen")
 def sharpen(x: Images, amount: float = 1.0, **padding) -> Images:
     """`x − amount · laplacian(x)`.
 
@@ -234,6 +246,7 @@ def sharpen(x: Images, amount: float = 1.0, **padding) -> Images:
     return x - amount * laplacian(x, **padding)
 
 
+@_check.named("gaussian", "edge_enhance")
 def edge_enhance(x: Images, amount: float = 1.0, *, sigma: float = 1.0, **padding) -> Images:
     """Unsharp mask: `x + amount · (x − gaussian(x, sigma))`.
 
@@ -250,8 +263,9 @@ def _float_images(name: str, x: Array) -> Array:
 
 
 def _odd_reach(name: str, size: int) -> int:
-    if size < 1 or size % 2 == 0:
-        raise ValueError(f"{name}: size={size} must be odd and positive, so that there is a centre")
+    (size,) = per_axis(size, 1, what="size", name=name, least=1)
+    if size % 2 == 0:
+        raise ValueError(f"{name}: size={size} must be odd, so that there is a centre")
     return size // 2
 
 

@@ -34,7 +34,14 @@ class ReceptiveField:
         return cls((1,) * rank, (1,) * rank, (0,) * rank)
 
     def through(self, window: Window) -> "ReceptiveField":
-        """Receptive field of the outputs of `window` over units that have this one."""
+        """Receptive field of the outputs of `window` over units that have this one.
+
+        Raises: ValueError if the window has another number of axes.
+        """
+        if window.rank != len(self.size):
+            raise ValueError(
+                f"ReceptiveField.through: a window of {window.rank} axes cannot follow a field of {len(self.size)}"
+            )
         return ReceptiveField(
             tuple(r + (k - 1) * j for r, k, j in zip(self.size, window.span, self.jump)),
             tuple(j * s for j, s in zip(self.jump, window.stride)),
@@ -68,6 +75,9 @@ def chain(windows: Iterable[Window]) -> ReceptiveField:
     """Receptive field after the windows in order.
 
     Raises: ValueError if there is none.
+
+    >>> chain([Window.resolve(3, (32, 32))] * 4).size
+    (9, 9)
     """
     windows = list(windows)
     if not windows:
@@ -96,6 +106,8 @@ def graph(nodes: Mapping[str, Node], *, rank: int = 2, source: str = "image") ->
     ReceptiveField(size=(3, 3), jump=(1, 1), start=(-1, -1))
     """
     for name, node in nodes.items():
+        if not node.inputs:
+            raise ValueError(f'graph: node "{name}" reads nothing; name the node or the source "{source}" below it')
         for read in node.inputs:
             if read != source and read not in nodes:
                 raise ValueError(

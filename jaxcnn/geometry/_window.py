@@ -160,19 +160,20 @@ def per_axis(value: int | Sequence[int], rank: int, *, what: str, name: str, lea
     >>> per_axis(2, 3, what="stride", name="conv3d", least=1)
     (2, 2, 2)
     """
+    or_ints, everywhere = (f" or {rank} ints", " on every axis") if rank > 1 else ("", "")
     try:
         entries = (index(value),) * rank  # type: ignore[arg-type]
     except TypeError:
         try:
             entries = tuple(index(v) for v in value)  # type: ignore[union-attr]
         except TypeError:
-            raise TypeError(f"{name}: {what}={value!r} must be an int or {rank} ints") from None
+            raise TypeError(f"{name}: {what}={value!r} must be an int{or_ints}") from None
     if len(entries) != rank:
         raise ValueError(
             f"{name}: {what}={value!r} has {len(entries)} entries; give an int or one for each of {rank} axes"
         )
     if any(v < least for v in entries):
-        raise ValueError(f"{name}: {what}={value!r} must be at least {least} on every axis")
+        raise ValueError(f"{name}: {what}={value!r} must be at least {least}{everywhere}")
     return entries
 
 

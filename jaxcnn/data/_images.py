@@ -1,0 +1,85 @@
+"""`ImageSet`: labelled images of one size, as uint8 arrays that fit on the device."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images `(n, h, w, c)` uint8 and their labels `(n,)` int32."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A set of images to train on and to test on; `source` says where they come from.
+
+    Raises: ValueError if shapes, dtypes or labels do not fit together.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+    source: str
+
+    def __post_init__(self) -> None:
+        for part, split in (("train", self.train), ("test", self.test)):
+            _check(f"ImageSet {self.name}: {part}", split, len(self.class_names))
+        ours, theirs = self.train.images.shape[1:], self.test.images.shape[1:]
+        if ours != theirs:
+            raise ValueError(f"ImageSet {self.name}: train images are {ours}, test images {theirs}; they must agree")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        h, w, c = self.train.images.shape[1:]
+        return h, w, c
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each channel over the training images, pixels in [0, 1]; a flat channel has 1."""
+        counts = np.stack(
+            [np.bincount(channel.ravel(), minlength=256) for channel in np.moveaxis(self.train.images, -1, 0)]
+        )
+        share = counts / counts.sum(1, keepdims=True)  # (c, 256)
+        values = np.arange(256) / 255
+        mean = share @ values
+        deviation = np.sqrt((share * (values - mean[:, None]) ** 2).sum(1))
+        return mean.astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32)
+
+
+def _check(what: str, split: Split, classes: int) -> None:
+    images, labels = split.images, split.labels
+    if images.ndim != 4 or images.dtype != np.uint8:
+        raise ValueError(f"{what} images are {images.dtype}{list(images.shape)}; they must be uint8 (n, h, w, c)")
+    if len(images) != len(labels) or not len(labels):
+        raise ValueError(f"{what} has {len(images)} images and {len(labels)} labels; there must be as many, and some")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"{what} labels run from {labels.min()} to {labels.max()}; there are {classes} classes")
+
+
+def stratified(labels: np.ndarray, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of two parts: the second holds `share` of every class, rounded to whole images, at least one.
+
+    Raises: ValueError for a share outside (0, 1) or a class with a single image.
+
+    >>> first, second = stratified(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 0.25)
+    >>> len(first), sorted(np.array([0, 0, 0, 0, 1, 1, 1, 1])[second].tolist())
+    (6, [0, 1])
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"stratified: share={share} must lie between 0 and 1")
+    rng, held = np.random.default_rng(seed), []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        if len(members) < 2:
+            raise ValueError(f"stratified: class {label} has one image; every class needs one on each side")
+        held.append(members[: min(max(1, round(share * len(members))), len(members) - 1)])
+    second = np.sort(np.concatenate(held))
+    return np.setdiff1d(np.arange(len(labels)), second), second

@@ -1,0 +1,114 @@
+"""`summarise`: layer, output shape, parameters, multiply-adds and receptive field of any model with taps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
+
+from jaxcnn.geometry import ReceptiveField
+
+from ._trace import Walk
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One named activation. `field` is None where it is not known; its jump is 0 where a unit sees the whole image."""
+
+    name: str
+    shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    field: ReceptiveField | None
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """The row as text: layer, output, parameters, multiply-adds, receptive field."""
+        shape = "×".join(map(str, self.shape[1:]))
+        return self.name, shape, f"{self.parameters:,}", f"{self.multiply_adds:,}", _describe(self.field)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Rows in the order of computation; multiply-adds are those of the batch that was asked for."""
+
+    rows: tuple[Row, ...]
+    columns = ("layer", "output", "parameters", "multiply-adds", "receptive field")
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers of the whole model."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of convolutions and matrix products for the batch."""
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
+    def total(self) -> tuple[str, str, str, str, str]:
+        """The last line as text."""
+        return "total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", ""
+
+    def table(self) -> "Table":
+        """As a table for the terminal (needs rich)."""
+        from rich.table import Table
+
+        table = Table(*self.columns[:1], show_footer=False)
+        for column in self.columns[1:]:
+            table.add_column(column, justify="right")
+        for row in self.rows:
+            table.add_row(*row.cells)
+        table.add_section()
+        table.add_row(*self.total, style="bold")
+        return table
+
+
+def summarise(model: nnx.Module, x_shape: Sequence[int], *, dtype=jnp.float32, train: bool = False) -> Summary:
+    """Cost and receptive field of every named activation for images of `x_shape = (n, *space, c)`; computes nothing.
+
+    Parameters and multiply-adds are counted where they are first used, up to the next tap; what follows the last tap is a row
+    "(rest)". Multiply-adds count taps on the padding too.
+
+    Raises: what the model raises for images of that shape.
+
+    >>> from jaxcnn.models import LeNet5Original
+    >>> summary = summarise(LeNet5Original(rngs=nnx.Rngs(0)), (1, 32, 32, 1))
+    >>> summary.parameters, [row.parameters for row in summary.rows]
+    (60000, [156, 12, 1516, 32, 48120, 10164, 0])
+    """
+    graphdef, parameters, state = nnx.split(model, nnx.Param, ...)
+
+    def forward(parameters, state, x):
+        return nnx.merge(graphdef, parameters, state, copy=True)(
+            x, train=train, tap=lambda name, v: checkpoint_name(v, name)
+        )
+
+    x = jax.ShapeDtypeStruct(tuple(x_shape), dtype)
+    jaxpr = jax.make_jaxpr(forward)(parameters, state, x).jaxpr
+    leaves = jax.tree.leaves(parameters)
+    walk = Walk(space=tuple(x_shape[1:-1]))
+    walk.parameters = {var: leaf.size for var, leaf in zip(jaxpr.invars, leaves)}
+    walk.fields[jaxpr.invars[-1]] = ReceptiveField.of_pixel(len(walk.space))
+    walk.run(jaxpr)
+    rest = walk.pending
+    rest.parameters += sum(walk.parameters.values())  # parameters that nothing used
+    if rest.parameters or rest.multiply_adds:
+        rest.name, rest.shape = "(rest)", jaxpr.outvars[0].aval.shape
+        walk.layers.append(rest)
+    return Summary(tuple(Row(**vars(layer)) for layer in walk.layers))
+
+
+def _describe(field: ReceptiveField | None) -> str:
+    if field is None:
+        return "?"
+    if 0 in field.jump:
+        return "whole image"
+    step = f" every {field.jump[0]}" if max(field.jump) > 1 else ""
+    return "×".join(map(str, field.size)) + step

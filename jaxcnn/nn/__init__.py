@@ -1,0 +1,13 @@
+"""Flax NNX modules over `jaxcnn.functional`: parameters and one call each."""
+
+from ._conv import Conv as Conv
+from ._conv import DepthwiseConv as DepthwiseConv
+from ._conv import SeparableConv as SeparableConv
+from ._conv import SpatiallySeparableConv as SpatiallySeparableConv
+from ._conv import depthwise_normal as depthwise_normal
+from ._dense import Dense as Dense
+from ._dense import Dropout as Dropout
+from ._norm import BatchNorm as BatchNorm
+from ._pool import AvgPool as AvgPool
+from ._pool import MaxPool as MaxPool
+from ._pool import WeightedPool as WeightedPool

@@ -1,0 +1,211 @@
+"""Convolution modules: parameters and one call into `jaxcnn.functional`.
+
+Constructor words are Flax's (`in_features`, `out_features`, `kernel_size`, `use_bias`, `dtype`, `param_dtype`, `kernel_init`,
+`rngs`); the options of the operation keep the words of `functional` (`stride`, `padding`, `padding_mode`, `dilation`, `groups`).
+`kernel_size` is one int an axis, or one int for `rank` axes (2 by default; Flax takes an int for one axis).
+`dtype` is what is computed in: by default what the input and the parameters promote to.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+from jaxcnn import functional as F
+from jaxcnn.geometry import Padding, per_axis
+
+Ints = int | Sequence[int]
+fan_in_normal = jax.nn.initializers.lecun_normal()
+zeros = jax.nn.initializers.zeros
+
+
+def cast(dtype, x: Array, *parameters: nnx.Param | None) -> tuple[Array, ...]:
+    """`x` and the parameters (None stays) in `dtype`, or in what they promote to where it is None."""
+    arrays = [None if p is None else p[...] for p in parameters]
+    dtype = dtype or jnp.result_type(x, *(a for a in arrays if a is not None))
+    return (x.astype(dtype), *(None if a is None else a.astype(dtype) for a in arrays))
+
+
+class Conv(nnx.Module):
+    """`functional.conv` with a learned kernel `(*kernel_size, in_features // groups, out_features)` and bias.
+
+    >>> layer = Conv(3, 10, 3, rngs=nnx.Rngs(0))
+    >>> layer(jnp.ones((1, 8, 8, 3))).shape, layer.kernel.shape
+    ((1, 8, 8, 10), (3, 3, 3, 10))
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: Ints,
+        *,
+        stride: Ints = 1,
+        padding: Padding = "same",
+        padding_mode: str = "zeros",
+        dilation: Ints = 1,
+        groups: int = 1,
+        rank: int = 2,
+        use_bias: bool = True,
+        dtype=None,
+        param_dtype=jnp.float32,
+        kernel_init=fan_in_normal,
+        bias_init=zeros,
+        rngs: nnx.Rngs,
+    ):
+        size = _size("Conv", kernel_size, rank)
+        if groups < 1 or in_features % groups or out_features % groups:
+            raise ValueError(
+                f"Conv: groups={groups} must divide in_features={in_features} and out_features={out_features}"
+            )
+        shape = (*size, in_features // groups, out_features)
+        self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
+        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
+        self.options = _options(stride, padding, padding_mode, dilation) | {"groups": groups}
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
+        x, kernel, bias = cast(self.dtype, x, self.kernel, self.bias)
+        return F.conv(x, kernel, bias, **self.options)
+
+
+class DepthwiseConv(nnx.Module):
+    """`functional.depthwise_conv` with a learned kernel `(*kernel_size, in_features, multiplier)` and bias.
+
+    >>> DepthwiseConv(4, 3, multiplier=2, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 4))).shape
+    (1, 8, 8, 8)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        kernel_size: Ints,
+        *,
+        multiplier: int = 1,
+        stride: Ints = 1,
+        padding: Padding = "same",
+        padding_mode: str = "zeros",
+        dilation: Ints = 1,
+        rank: int = 2,
+        use_bias: bool = True,
+        dtype=None,
+        param_dtype=jnp.float32,
+        kernel_init=None,
+        bias_init=zeros,
+        rngs: nnx.Rngs,
+    ):
+        size = _size("DepthwiseConv", kernel_size, rank)
+        kernel_init = kernel_init or depthwise_normal
+        self.kernel = nnx.Param(kernel_init(rngs.params(), (*size, in_features, multiplier), param_dtype))
+        out_features = in_features * multiplier
+        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
+        self.options = _options(stride, padding, padding_mode, dilation)
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
+        x, kernel, bias = cast(self.dtype, x, self.kernel, self.bias)
+        return F.depthwise_conv(x, kernel, bias, **self.options)
+
+
+class SeparableConv(nnx.Module):
+    """`functional.separable_conv`: a learned depthwise kernel, then a learned 1×1 with the bias.
+
+    >>> SeparableConv(3, 16, 5, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 3))).shape
+    (1, 8, 8, 16)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: Ints,
+        *,
+        multiplier: int = 1,
+        stride: Ints = 1,
+        padding: Padding = "same",
+        padding_mode: str = "zeros",
+        dilation: Ints = 1,
+        rank: int = 2,
+        use_bias: bool = True,
+        dtype=None,
+        param_dtype=jnp.float32,
+        kernel_init=None,
+        bias_init=zeros,
+        rngs: nnx.Rngs,
+    ):
+        size, middle = _size("SeparableConv", kernel_size, rank), in_features * multiplier
+        depthwise_init, pointwise_init = kernel_init or depthwise_normal, kernel_init or fan_in_normal
+        self.depthwise_kernel = nnx.Param(depthwise_init(rngs.params(), (*size, in_features, multiplier), param_dtype))
+        self.pointwise_kernel = nnx.Param(pointwise_init(rngs.params(), (middle, out_features), param_dtype))
+        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
+        self.options = _options(stride, padding, padding_mode, dilation)
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
+        x, depthwise, pointwise, bias = cast(self.dtype, x, self.depthwise_kernel, self.pointwise_kernel, self.bias)
+        return F.separable_conv(x, depthwise, pointwise, bias, **self.options)
+
+
+class SpatiallySeparableConv(nnx.Module):
+    """`functional.spatially_separable_conv`: a learned column `(kh, in, middle)`, then a learned row `(kw, middle, out)`.
+
+    `middle_features` is `out_features` by default.
+
+    >>> SpatiallySeparableConv(3, 16, 5, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 3))).shape
+    (1, 8, 8, 16)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: Ints,
+        *,
+        middle_features: int | None = None,
+        stride: Ints = 1,
+        padding: Padding = "same",
+        padding_mode: str = "zeros",
+        dilation: Ints = 1,
+        use_bias: bool = True,
+        dtype=None,
+        param_dtype=jnp.float32,
+        kernel_init=fan_in_normal,
+        bias_init=zeros,
+        rngs: nnx.Rngs,
+    ):
+        (kh, kw), middle = _size("SpatiallySeparableConv", kernel_size, 2), middle_features or out_features
+        self.column = nnx.Param(kernel_init(rngs.params(), (kh, in_features, middle), param_dtype))
+        self.row = nnx.Param(kernel_init(rngs.params(), (kw, middle, out_features), param_dtype))
+        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
+        self.options = _options(stride, padding, padding_mode, dilation)
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "n h w in_features"]) -> Float[Array, "n oh ow out_features"]:
+        x, column, row, bias = cast(self.dtype, x, self.column, self.row, self.bias)
+        return F.spatially_separable_conv(x, column, row, bias, **self.options)
+
+
+def depthwise_normal(key: Array, shape: Sequence[int], dtype=jnp.float32) -> Array:
+    """Normal weights for a depthwise kernel, whose every output sees `prod(size)` inputs: variance 1 / that.
+
+    >>> depthwise_normal(jax.random.key(0), (3, 3, 4, 1)).shape
+    (3, 3, 4, 1)
+    """
+    return jax.random.normal(key, shape, dtype) / jnp.sqrt(jnp.asarray(prod(shape[:-2]), dtype))
+
+
+def _size(name: str, kernel_size: Ints, rank: int) -> tuple[int, ...]:
+    axes = rank if isinstance(kernel_size, int) else len(kernel_size)
+    if not 1 <= axes <= 3:
+        raise ValueError(f"{name}: kernel_size={kernel_size!r} has {axes} axes; there can be 1, 2 or 3")
+    return per_axis(kernel_size, axes, what="kernel_size", name=name, least=1)
+
+
+def _options(stride: Ints, padding: Padding, padding_mode: str, dilation: Ints) -> dict:
+    freeze = lambda v: tuple(map(freeze, v)) if isinstance(v, (list, tuple)) else v
+    options = {"stride": stride, "padding": padding, "padding_mode": padding_mode, "dilation": dilation}
+    return {name: freeze(value) for name, value in options.items()}

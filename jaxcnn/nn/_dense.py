@@ -1,0 +1,66 @@
+"""`Dense` and `Dropout`."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+from ._conv import cast, fan_in_normal, zeros
+
+
+class Dense(nnx.Module):
+    """`x @ kernel + bias` over the last axis; kernel `(in_features, out_features)`.
+
+    Raises: ValueError if the last axis of x is not `in_features` long.
+
+    >>> Dense(784, 10, rngs=nnx.Rngs(0))(jnp.ones((2, 784))).shape
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        use_bias: bool = True,
+        dtype=None,
+        param_dtype=jnp.float32,
+        kernel_init=fan_in_normal,
+        bias_init=zeros,
+        rngs: nnx.Rngs,
+    ):
+        self.kernel = nnx.Param(kernel_init(rngs.params(), (in_features, out_features), param_dtype))
+        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "*batch in_features"]) -> Float[Array, "*batch out_features"]:
+        x, kernel, bias = cast(self.dtype, x, self.kernel, self.bias)
+        if x.shape[-1] != kernel.shape[0]:
+            raise ValueError(f"Dense: x has {x.shape[-1]} features ({x.shape}); this layer takes {kernel.shape[0]}")
+        y = x @ kernel
+        return y if bias is None else y + bias
+
+
+class Dropout(nnx.Module):
+    """In training sets a share `rate` of the entries to 0 and scales the others by `1 / (1 − rate)`; else does nothing.
+
+    The key comes from the `dropout` stream of the `rngs` it was built with; a compiled step reseeds it.
+
+    Raises: ValueError for a rate outside [0, 1).
+
+    >>> Dropout(0.5, rngs=nnx.Rngs(0))(jnp.ones(4), train=False).tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, rate: float, *, rngs: nnx.Rngs):
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout: rate={rate} must be at least 0 and below 1")
+        self.rate = rate
+        self.rngs = rngs.dropout.fork() if rate else None
+
+    def __call__(self, x: Float[Array, "..."], *, train: bool) -> Float[Array, "..."]:
+        if not train or self.rngs is None:
+            return x
+        keep = jax.random.bernoulli(self.rngs(), 1 - self.rate, x.shape)
+        return jnp.where(keep, x / (1 - self.rate), 0).astype(x.dtype)

@@ -1,0 +1,55 @@
+"""`BatchNorm` with the right running variance."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+from jaxcnn import functional as F
+
+
+class BatchNorm(nnx.Module):
+    """Normalises each channel: by the batch's own moments in training, by the running ones else.
+
+    Running moments move as PyTorch's: `running = (1 − momentum) · running + momentum · batch`, with the unbiased batch
+    variance (m / (m − 1) of the biased one that normalises). Moments are float32 at least and do not cancel.
+
+    Raises: ValueError in training if there is a single value a channel, whose variance is 0.
+
+    >>> layer = BatchNorm(3, rngs=nnx.Rngs(0))
+    >>> y = layer(jnp.arange(12.0).reshape(4, 3), train=True)
+    >>> layer.var[...].tolist()  # 0.9 · 1 + 0.1 · 15
+    [2.4000000953674316, 2.4000000953674316, 2.4000000953674316]
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        momentum: float = 0.1,
+        epsilon: float = 1e-5,
+        use_scale: bool = True,
+        use_bias: bool = True,
+        param_dtype=jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        del rngs  # nothing is random here; the word is there so that every module is built alike
+        self.scale = nnx.Param(jnp.ones((num_features,), param_dtype)) if use_scale else None
+        self.bias = nnx.Param(jnp.zeros((num_features,), param_dtype)) if use_bias else None
+        self.mean = nnx.BatchStat(jnp.zeros((num_features,), jnp.float32))
+        self.var = nnx.BatchStat(jnp.ones((num_features,), jnp.float32))
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def __call__(self, x: Float[Array, "... c"], *, train: bool) -> Float[Array, "... c"]:
+        mean, variance = self._update(x) if train else (self.mean[...], self.var[...])
+        scale, bias = (None if p is None else p[...].astype(mean.dtype) for p in (self.scale, self.bias))
+        return F.batch_norm(x, mean, variance, scale, bias, epsilon=self.epsilon)
+
+    def _update(self, x: Array) -> tuple[Array, Array]:
+        count = x.size // max(x.shape[-1], 1)
+        if count < 2:
+            raise ValueError(f"BatchNorm: x has {count} value a channel {x.shape}; training needs at least 2")
+        mean, variance = F.moments(x)
+        for running, batch in ((self.mean, mean), (self.var, variance * (count / (count - 1)))):
+            running[...] = (1 - self.momentum) * running[...] + self.momentum * batch.astype(running.dtype)
+        return mean, variance

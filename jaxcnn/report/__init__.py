@@ -1,0 +1,7 @@
+"""Pictures, tables and one self-contained page a run (needs matplotlib)."""
+
+from ._classification import Result as Result
+from ._classification import classification_page as classification_page
+from ._classification import confusion_counts as confusion_counts
+from ._classification import worst as worst
+from ._page import Page as Page

@@ -1,0 +1,106 @@
+"""`run_folder`: the folder that keeps a run, `runs/<experiment>/<time>/`.
+
+While the run lasts the folder is named `<time>.unfinished`; only a run that ends well loses that ending, so no half-written
+folder looks finished. A run that fails leaves `error.txt` in it.
+"""
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+PACKAGES = ("jaxcnn", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+class Run:
+    """A run folder that is being written. `path` moves when the run ends."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes `value` (a dataclass, a mapping, numbers, paths) as `name`."""
+        value = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        (self.path / name).write_text(json.dumps(value, indent=2, default=str) + "\n")
+
+    def log(self, record: Any, name: str = "metrics.jsonl") -> None:
+        """Adds one record as a JSON line."""
+        with open(self.path / name, "a") as file:
+            file.write(json.dumps(asdict(record) if is_dataclass(record) else record) + "\n")
+
+    def write_parameters(self, tree: Any, name: str = "parameters.safetensors") -> None:
+        """Writes every array of a pytree under its path, `conv1.kernel`, …"""
+        from safetensors.numpy import save_file
+
+        leaves = jax.tree_util.tree_leaves_with_path(tree)
+        save_file({_dotted(path): np.ascontiguousarray(leaf) for path, leaf in leaves}, self.path / name)
+
+
+@contextmanager
+def run_folder(root: str | Path, experiment: str, *, config: Any, source: str | Path) -> Iterator[Run]:
+    """A fresh run folder with the configuration, the experiment's source and the versions of what runs it.
+
+    Raises: OSError, one line, before anything runs, if the folder cannot be written.
+
+    >>> import tempfile
+    >>> with run_folder(tempfile.mkdtemp(), "demo", config={"epochs": 1}, source=__file__) as run:
+    ...     run.log({"epoch": 1})
+    >>> sorted(file.name for file in run.path.iterdir()), run.path.suffix
+    (['_run.py', 'config.json', 'metrics.jsonl', 'versions.json'], '')
+    """
+    run = Run(_create(Path(root) / experiment))
+    try:
+        run.write_json("config.json", config)
+        run.write_json("versions.json", versions())
+        shutil.copy(source, run.path)
+        yield run
+    except BaseException as error:
+        (run.path / "error.txt").write_text(f"{type(error).__name__}: {error}\n")
+        raise
+    run.path = run.path.rename(run.path.with_suffix(""))
+
+
+def versions() -> dict[str, Any]:
+    """Python, packages, device and command of this process.
+
+    >>> versions()["python"] == platform.python_version()
+    True
+    """
+    found: dict[str, Any] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    device = jax.devices()[0]
+    return found | {"platform": device.platform, "device": device.device_kind, "command": sys.argv}
+
+
+def _create(parent: Path) -> Path:
+    name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for attempt in range(1000):
+        stem = name if attempt == 0 else f"{name}_{attempt}"
+        path = parent / f"{stem}.unfinished"
+        if (parent / stem).exists() or path.exists():
+            continue
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise OSError(f"run_folder: cannot write to {parent}: {error.strerror}; give another folder") from None
+        return path
+    raise OSError(f"run_folder: {parent} holds a thousand runs of this second; give another folder")
+
+
+def _dotted(path: tuple) -> str:
+    keys = (getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", None))) for entry in path)
+    return ".".join(str(key) for key in keys if key not in (None, "value"))

@@ -1,0 +1,40 @@
+"""A progress bar for `fit`: loss, accuracy, images a second, time left (needs rich)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ._fit import EpochRecord
+
+
+@contextmanager
+def progress(epochs: int, console: Console | None = None) -> Iterator:
+    """A bar of `epochs` steps; yields the function that `fit` calls after each epoch.
+
+    On a terminal the bar moves; elsewhere (a log file) about ten plain lines are printed in all.
+    """
+    console = console or Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    every = max(1, epochs // 10)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("compiling", total=epochs)
+
+        def on_epoch(record: EpochRecord) -> None:
+            bar.update(task, advance=1, description=describe(record))
+            if not console.is_terminal and (record.epoch % every == 0 or record.epoch == epochs):
+                console.print(f"epoch {record.epoch}/{epochs}  {describe(record)}", highlight=False)
+
+        yield on_epoch
+
+
+def describe(record: EpochRecord) -> str:
+    """One line of an epoch, means over the ensemble.
+
+    >>> describe(EpochRecord(1, [0.5, 0.7], [0.9, 0.9], [0.8, 0.9], 2.0, 1437.0))
+    'loss 0.6000  train 0.900  test 0.850  1,437 images/s'
+    """
+    loss, train, test = (np.mean(v) for v in (record.loss, record.train_accuracy, record.test_accuracy))
+    return f"loss {loss:.4f}  train {train:.3f}  test {test:.3f}  {record.images_per_second:,.0f} images/s"

@@ -1,0 +1,85 @@
+"""`experiments.digits` as a user runs it: a short run, and every wrong argument in one line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.digits import run
+
+ROOT = Path(__file__).parent.parent.parent
+SHORT = ("--epochs", "2", "--seeds", "2", "--model", "dense", "--batch-size", "128")
+
+
+def digits(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "experiments.digits", *arguments]
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | cache)
+
+
+def test_digits_writes_a_finished_run(tmp_path):
+    done = digits(*SHORT, "--runs", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    *_, report, lead = done.stdout.strip().splitlines()
+    (folder,) = (tmp_path / "digits").iterdir()
+    assert report == f"report: {folder / 'report.html'}"
+    assert lead.startswith("test accuracy 0.")
+    assert lead.endswith("(2 seeds)")
+    files = {file.name for file in folder.iterdir()}
+    assert files == {
+        "config.json", "digits.py", "metrics.jsonl", "parameters.safetensors", "report.html", "versions.json",
+    }  # fmt: skip
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    mean = sum(lines[-1]["test_accuracy"]) / 2
+    assert f"test accuracy {mean:.3f} " in lead
+    assert "data:image/png" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "lenet"), "digits: create: there is no model 'lenet'; nearest: lenet5"),
+        (("--dataset", "mnits"), "digits: load: there is no data set 'mnits'; nearest: mnist"),
+        (
+            ("--dataset", "mnist", "--data-dir", "/nowhere"),
+            "digits: load: the data directory '/nowhere' does not exist",
+        ),
+        (("--epochs", "0"), "digits: fit: epochs=0 must be at least 1"),
+        (("--batch-size", "5000"), "digits: fit: batch_size=5000 is larger than the 1438 training images"),
+        (("--learning-rate", "1e30"), "digits: fit: the loss is"),
+        (("--runs", "/proc/none"), "digits: run_folder: cannot write to /proc/none/digits"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # TFDS's own
+def test_digits_refuses_in_one_line(arguments, message, tmp_path):
+    with pytest.raises(SystemExit) as caught:
+        run([*SHORT, "--runs", str(tmp_path), *arguments])
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert not [folder for folder in tmp_path.glob("digits/*") if folder.suffix != ".unfinished"]
+
+
+def test_digits_names_an_unknown_option(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(["--epoch", "3"])
+    assert "--epoch" in capsys.readouterr().err
+
+
+def test_digits_help_shows_every_option_with_its_unit(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        run(["--help"])
+    text = capsys.readouterr().out
+    for option in ("--dataset", "--data-dir", "--model", "--epochs", "--batch-size", "--learning-rate", "--seeds"):
+        assert option in text
+    for unit in ("Passes over", "Images a step", "Peak learning rate", "Networks trained"):
+        assert unit in text
+
+
+@pytest.mark.slow
+def test_digits_reads_digits(tmp_path):
+    done = digits("--runs", str(tmp_path))
+    accuracy = float(done.stdout.strip().splitlines()[-1].split()[2])
+    assert accuracy >= 0.985

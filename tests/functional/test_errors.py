@@ -1,0 +1,179 @@
+"""Bad input of every public function: the type of the error and its one line, under the name the user called."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcnn import functional as F
+from jaxcnn.functional import filters
+
+X, KERNEL = jnp.ones((2, 7, 5, 6)), jnp.ones((3, 3, 6, 4))
+DEPTH, POINT = jnp.ones((3, 3, 6, 2)), jnp.ones((12, 4))
+COLUMN, ROW = jnp.ones((3, 6, 2)), jnp.ones((3, 2, 4))
+HALF = jnp.bfloat16
+WORDS = '"same", "valid", "full", "causal"'
+MODES = '"zeros", "reflect", "replicate", "circular", "symmetric"'
+FORMS = "an int, or one int or (low, high) an axis"
+
+# functions that take x first, and the arguments that make a good call
+CONVS = {
+    "conv": (F.conv, KERNEL),
+    "conv2d": (F.conv2d, KERNEL),
+    "convolve": (F.convolve, KERNEL),
+    "depthwise_conv": (F.depthwise_conv, DEPTH),
+    "separable_conv": (F.separable_conv, DEPTH, POINT),
+    "spatially_separable_conv": (F.spatially_separable_conv, COLUMN, ROW),
+}
+POOLS = {
+    f"{kind}_pool{rank}": (getattr(F, f"{kind}_pool{rank}"), 2)
+    for kind in ("max", "min", "sum", "avg")
+    for rank in ("", "2d")
+}
+FILTERS = {
+    "edge": (filters.edge,),
+    "prewitt": (filters.prewitt,),
+    "sobel": (filters.sobel,),
+    "scharr": (filters.scharr, 30),
+    "gradient_magnitude": (filters.gradient_magnitude,),
+    "line": (filters.line,),
+    "laplacian": (filters.laplacian,),
+    "gaussian": (filters.gaussian, 1.0),
+    "box": (filters.box, 3),
+    "sharpen": (filters.sharpen,),
+    "edge_enhance": (filters.edge_enhance,),
+    "apply": (filters.apply, np.ones((3, 3))),
+    "apply_separable": (filters.apply_separable, np.ones(3), np.ones(3)),
+}
+REDUCTIONS = {"pad": (F.pad, 1), "global_avg_pool": (F.global_avg_pool,), "global_max_pool": (F.global_max_pool,)}
+EVERY = CONVS | POOLS | FILTERS | REDUCTIONS
+SLIDING = CONVS | POOLS
+TAPS = dict.fromkeys(CONVS, 3)  # the pools take windows of 2
+C_OUT = dict.fromkeys(CONVS, 4) | {"depthwise_conv": 12}
+
+
+def refuses(error, message, function, *args, **options):
+    """The call fails with exactly this one line."""
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        function(*args, **options)
+
+
+def rows(table):
+    return [pytest.param(name, *entry[:1], entry[1:], id=name) for name, entry in table.items()]
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(EVERY))
+def test_list_is_no_array(name, function, rest):
+    message = f"{name}: x is a list; it must be an array, jnp.asarray makes one"
+    refuses(TypeError, message, function, [[1.0]], *rest)
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(EVERY))
+def test_strings_are_no_numbers(name, function, rest):
+    message = f"{name}: x is <U1[1,1,1,1]; it must hold numbers"
+    refuses(TypeError, message, function, np.full((1, 1, 1, 1), "a"), *rest)
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(EVERY))
+def test_image_without_batch_or_pixels_is_refused(name, function, rest):
+    with pytest.raises(
+        ValueError, match=rf"^{name}: x is float32\[5,6\]; it must have the axes .*, one image is x\[None\]$"
+    ):
+        function(X[0, 0], *rest)
+    message = f"{name}: x is float32[2,0,5,6]: a spatial axis has no pixel; every one needs at least 1"
+    refuses(ValueError, message, function, X[:, :0], *rest)
+
+
+@pytest.mark.parametrize("base", ["conv", "max_pool", "min_pool", "sum_pool", "avg_pool"])
+@pytest.mark.parametrize(
+    ("rank", "axes", "shape"),
+    [("1d", "(n, w, c)", (2, 7, 5, 6)), ("2d", "(n, h, w, c)", (2, 5, 6)), ("3d", "(n, d, h, w, c)", (2, 7, 5, 6))],
+)
+def test_rank_is_exact(base, rank, axes, shape):
+    described = ",".join(map(str, shape))
+    message = f"{base}{rank}: x is float32[{described}]; it must have the axes {axes}, one image is x[None]"
+    refuses(ValueError, message, getattr(F, f"{base}{rank}"), jnp.ones(shape), KERNEL)
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(SLIDING))
+def test_unknown_words_are_refused(name, function, rest):
+    message = f"{name}: padding_mode='mirror' is unknown; use {MODES}"
+    refuses(ValueError, message, function, X, *rest, padding_mode="mirror")
+    with pytest.raises(ValueError, match=rf"^{name}: padding=.*'half'.* is unknown; use {WORDS}, {re.escape(FORMS)}$"):
+        function(X, *rest, padding="half")
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(SLIDING))
+@pytest.mark.parametrize("bad", [0, -2])
+@pytest.mark.parametrize("option", ["stride", "dilation"])
+def test_numbers_below_one_are_refused(name, function, rest, option, bad):
+    with pytest.raises(ValueError, match=rf"^{name}: {option}=.*{bad}.* must be at least 1 on every axis$"):
+        function(X, *rest, **{option: bad})
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(SLIDING))
+def test_numbers_of_the_wrong_kind_are_refused(name, function, rest):
+    with pytest.raises(TypeError, match=rf"^{name}: stride=.*1\.5.* must be an int or 2 ints$"):
+        function(X, *rest, stride=1.5)
+    with pytest.raises(ValueError, match=rf"^{name}: .*\(1, 2, 3\).* one (entry )?for each of 2 (spatial )?axes$"):
+        function(X, *rest, padding=(1, 2, 3))
+    with pytest.raises(ValueError, match=rf"^{name}: padding=.*-1.* must not be negative; crop the image instead$"):
+        function(X, *rest, padding=-1)
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(SLIDING))
+def test_window_larger_than_image_is_refused(name, function, rest):
+    with pytest.raises(
+        ValueError, match=rf"^{name}: window \(.*spans 9.* on spatial axis 0, which has 7 and padding \(0, 0\)"
+    ):
+        function(X, *rest, dilation=({2: 8, 3: 4}[TAPS.get(name, 2)], 1), padding="valid")
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(CONVS))
+def test_lowering_is_known(name, function, rest):
+    refuses(
+        ValueError, f'{name}: lowering=\'fft\' is unknown; use "auto", "direct"', function, X, *rest, lowering="fft"
+    )
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(CONVS))
+def test_dtypes_are_not_mixed(name, function, rest):
+    with pytest.raises(
+        TypeError, match=rf"^{name}: x is bfloat16\[.*\] but kernel is float32\[.*\]; cast one, kernel\.astype"
+    ):
+        function(X.astype(HALF), *rest)
+    message = f"{name}: x is bool[2,7,5,6]; cast it to a number, x.astype(jnp.float32)"
+    refuses(TypeError, message, function, X > 0, *rest)
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(CONVS))
+def test_bias_fits(name, function, rest):
+    c_out = C_OUT[name]
+    refuses(
+        ValueError, f"{name}: bias is float32[3]; it must have the shape ({c_out},)", function, X, *rest, jnp.ones(3)
+    )
+    message = f"{name}: bias is a list; it must be an array, jnp.asarray makes one"
+    refuses(TypeError, message, function, X, *rest, [1.0] * c_out)
+    with pytest.raises(
+        TypeError, match=rf"^{name}: x is float32\[.*\] but bias is bfloat16\[{c_out}\]; cast one, bias\.astype"
+    ):
+        function(X, *rest, jnp.ones(c_out, HALF))
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "rest"),
+    rows(FILTERS | {"avg_pool2d": (F.avg_pool2d, 2), "global_avg_pool": (F.global_avg_pool,)}),
+)
+def test_fractions_need_floats(name, function, rest):
+    message = f"{name}: x is int32[2,7,5,6]; it must be floating point, x.astype(jnp.float32)"
+    refuses(TypeError, message, function, X.astype(int), *rest)
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(FILTERS))
+def test_filter_padding_is_known(name, function, rest):
+    with pytest.raises(ValueError, match=rf"^{name}: padding=.*'half'.* is unknown; use {WORDS}, {re.escape(FORMS)}$"):
+        function(X, *rest, padding="half")
+    refuses(
+        ValueError, f"{name}: padding_mode='mirror' is unknown; use {MODES}", function, X, *rest, padding_mode="mirror"
+    )

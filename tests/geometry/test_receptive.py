@@ -1,0 +1,117 @@
+"""Receptive fields against propagating sets of pixels, and known values of published networks."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxcnn.geometry import Node, ReceptiveField, Window, chain, graph
+
+
+@st.composite
+def windows(draw, stride=None):
+    """A window of one axis as the constructor takes it: receptive fields need no image size."""
+    k, s, d = draw(st.integers(1, 4)), stride or draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    return Window((k,), (s,), ((draw(st.integers(0, 4)), draw(st.integers(0, 4))),), (d,))
+
+
+def through(window, units):
+    """The units below that a set of units sees."""
+    return {p for unit in units for p in window.pixels(0, unit)}
+
+
+def pixels_of(layers, unit):
+    """The pixels of the image that `unit` of the last layer sees."""
+    units = {unit}
+    for window in reversed(layers):
+        units = through(window, units)
+    return units
+
+
+def window(k, s=1, p=0):
+    return Window.resolve(k, (512, 512), stride=s, padding=p)
+
+
+@given(st.lists(windows(), min_size=1, max_size=5), st.integers(0, 6))
+def test_chain_spans_the_propagated_pixels(layers, unit):
+    seen, field = pixels_of(layers, unit), chain(layers)
+    assert field.first((unit,)) == (min(seen),)
+    assert field.last((unit,)) == (max(seen),)
+    assert field.size == (max(seen) - min(seen) + 1,)
+
+
+@given(st.lists(windows(), min_size=1, max_size=5), st.integers(0, 6))
+def test_chain_jump_is_the_step_of_one_unit(layers, unit):
+    step = min(pixels_of(layers, unit + 1)) - min(pixels_of(layers, unit))
+    assert chain(layers).jump == (step,)
+
+
+@given(windows(), windows(1), windows(1), windows(1), windows(), st.integers(0, 6))
+def test_graph_spans_the_pixels_of_all_branches(stem, left, right, deeper, head, unit):
+    nodes = {
+        "head": Node(("left", "deeper", "stem"), head),
+        "left": Node(("stem",), left),
+        "deeper": Node(("right",), deeper),
+        "right": Node(("stem",), right),
+        "stem": Node(("image",), stem),
+    }
+    merged = through(head, {unit})
+    under = through(left, merged) | through(right, through(deeper, merged)) | merged
+    seen, field = through(stem, under), graph(nodes, rank=1)["head"]
+    assert (field.first((unit,)), field.last((unit,))) == ((min(seen),), (max(seen),))
+
+
+@given(st.lists(windows(), min_size=1, max_size=4))
+def test_graph_of_a_line_is_its_chain(layers):
+    names = ["image", *map(str, range(len(layers)))]
+    nodes = {name: Node((below,), layer) for below, name, layer in zip(names, names[1:], layers)}
+    assert graph(nodes, rank=1)[names[-1]] == chain(layers)
+
+
+def test_graph_knows_the_source_by_its_name():
+    fields = graph({"sum": Node(("photo", "photo"))}, rank=3, source="photo")
+    assert fields == {"photo": ReceptiveField.of_pixel(3), "sum": ReceptiveField.of_pixel(3)}
+
+
+def test_chain_keeps_axes_apart():
+    field = chain([Window.resolve((3, 5), (11, 13), stride=(2, 1), padding=((1, 0), (2, 2))), window((2, 1), (1, 3))])
+    assert field == ReceptiveField((5, 5), (2, 3), (-1, -2))
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 3), (2, 5), (3, 7), (4, 9)])
+def test_chain_of_3x3(count, size):
+    assert chain([window(3)] * count).size == (size, size)
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "jump"),
+    [
+        ([window(3, p=1)] * 2 + [window(2, 2)], 6, 2),
+        (sum(([window(3, p=1)] * n + [window(2, 2)] for n in (2, 2, 3, 3, 3)), []), 212, 32),
+        ([window(11, 4), window(3, 2), window(5), window(3, 2), *[window(3)] * 3, window(3, 2)], 195, 32),
+        ([window(5), window(2, 2), window(5), window(2, 2), window(5)], 32, 4),
+    ],
+    ids=["vgg-block", "vgg16", "alexnet", "lenet5"],
+)
+def test_chain_known_network(network, size, jump):
+    field = chain(network)
+    assert (field.size, field.jump) == ((size, size), (jump, jump))
+
+
+def resnet50(first_stride, second_stride):
+    """Nodes of ResNet-50; the strides of a stage's first 1×1 and 3×3, where its first block halves the image."""
+    nodes = {"stem": Node(("image",), window(7, 2, 3)), "0": Node(("stem",), window(3, 2, 1))}
+    steps = [(b == 0 and stage > 0) for stage, blocks in enumerate((3, 4, 6, 3)) for b in range(blocks)]
+    for i, halved in enumerate(steps):
+        one, three = (first_stride, second_stride) if halved else (1, 1)
+        nodes[f"{i}a"] = Node((f"{i}",), window(1, one))
+        nodes[f"{i}b"] = Node((f"{i}a",), window(3, three, 1))
+        nodes[f"{i}c"] = Node((f"{i}b",), window(1))
+        nodes[f"{i}short"] = Node((f"{i}",), window(1, one * three))
+        nodes[f"{i + 1}"] = Node((f"{i}c", f"{i}short"))
+    return nodes
+
+
+@pytest.mark.parametrize(("strides", "size"), [((2, 1), 483), ((1, 2), 427)], ids=["original", "v1.5"])
+def test_graph_resnet50(strides, size):
+    field = graph(resnet50(*strides))["16"]
+    assert (field.size, field.jump) == ((size, size), (32, 32))

@@ -1,0 +1,121 @@
+"""Modules: shapes of the parameters, agreement with the functions they call, agreement with Flax's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxcnn import functional as F
+from jaxcnn import nn
+
+X = jax.random.normal(jax.random.key(1), (2, 7, 5, 4))
+
+MODULES = {  # name: (constructor, shapes of its parameters, the functional call it must equal)
+    "Conv": (
+        lambda r: nn.Conv(4, 6, (3, 2), stride=2, groups=2, rngs=r),
+        {"kernel": (3, 2, 2, 6), "bias": (6,)},
+        lambda m, x: F.conv(x, m.kernel[...], m.bias[...], stride=2, groups=2),
+    ),
+    "Conv without bias": (
+        lambda r: nn.Conv(4, 6, 3, padding="valid", use_bias=False, rngs=r),
+        {"kernel": (3, 3, 4, 6)},
+        lambda m, x: F.conv(x, m.kernel[...], padding="valid"),
+    ),
+    "DepthwiseConv": (
+        lambda r: nn.DepthwiseConv(4, 3, multiplier=3, dilation=2, rngs=r),
+        {"kernel": (3, 3, 4, 3), "bias": (12,)},
+        lambda m, x: F.depthwise_conv(x, m.kernel[...], m.bias[...], dilation=2),
+    ),
+    "SeparableConv": (
+        lambda r: nn.SeparableConv(4, 6, 3, multiplier=2, padding_mode="reflect", rngs=r),
+        {"depthwise_kernel": (3, 3, 4, 2), "pointwise_kernel": (8, 6), "bias": (6,)},
+        lambda m, x: F.separable_conv(
+            x, m.depthwise_kernel[...], m.pointwise_kernel[...], m.bias[...], padding_mode="reflect"
+        ),
+    ),
+    "SpatiallySeparableConv": (
+        lambda r: nn.SpatiallySeparableConv(4, 6, (3, 5), middle_features=2, rngs=r),
+        {"column": (3, 4, 2), "row": (5, 2, 6), "bias": (6,)},
+        lambda m, x: F.spatially_separable_conv(x, m.column[...], m.row[...], m.bias[...]),
+    ),
+    "Dense": (
+        lambda r: nn.Dense(4, 6, rngs=r),
+        {"kernel": (4, 6), "bias": (6,)},
+        lambda m, x: jnp.einsum("nhwi,io->nhwo", x, m.kernel[...]) + m.bias[...],
+    ),
+    "WeightedPool": (
+        lambda r: nn.WeightedPool(4, (2, 3), stride=1, rngs=r),
+        {"coefficient": (4,), "bias": (4,)},
+        lambda m, x: F.avg_pool(x, (2, 3), stride=1),
+    ),
+    "MaxPool": (lambda r: nn.MaxPool(3, stride=2), {}, lambda m, x: F.max_pool(x, 3, stride=2)),
+    "AvgPool": (lambda r: nn.AvgPool(2, padding=1), {}, lambda m, x: F.avg_pool(x, 2, padding=1)),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_equals_its_function(name):
+    build, shapes, function = MODULES[name]
+    module = build(nnx.Rngs(0))
+    assert {key: v.shape for key, v in nnx.to_pure_dict(nnx.state(module, nnx.Param)).items()} == shapes
+    np.testing.assert_allclose(module(X), function(module, X), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ours", "flax"),
+    [
+        (lambda r: nn.Conv(4, 6, (3, 3), stride=2, rngs=r), lambda r: nnx.Conv(4, 6, (3, 3), 2, rngs=r)),
+        (lambda r: nn.Dense(4, 6, rngs=r), lambda r: nnx.Linear(4, 6, rngs=r)),
+    ],
+)
+def test_module_swaps_with_flax(ours, flax):
+    ours, flax = ours(nnx.Rngs(0)), flax(nnx.Rngs(0))
+    nnx.update(ours, nnx.state(flax, nnx.Param))
+    np.testing.assert_allclose(ours(X), flax(X), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["Conv", "DepthwiseConv", "SeparableConv", "Dense"])
+def test_module_initial_variance_keeps_scale(name):
+    build = {
+        "Conv": lambda r: nn.Conv(64, 64, 3, padding="valid", rngs=r),
+        "DepthwiseConv": lambda r: nn.DepthwiseConv(64, 3, padding="valid", rngs=r),
+        "SeparableConv": lambda r: nn.SeparableConv(64, 64, 3, padding="valid", rngs=r),
+        "Dense": lambda r: nn.Dense(64, 64, rngs=r),
+    }[name]
+    x = jax.random.normal(jax.random.key(3), (4, 9, 9, 64))
+    assert 0.6 < float(jnp.std(build(nnx.Rngs(0))(x))) < 1.5
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_conv_dtype_computes_in_it(dtype):
+    module = nn.Conv(4, 6, 3, dtype=dtype, rngs=nnx.Rngs(0))
+    assert module(X).dtype == dtype
+    assert module.kernel[...].dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.Conv(3, 4, 3, groups=2, rngs=nnx.Rngs(0)), "Conv: groups=2 must divide in_features=3"),
+        (lambda: nn.Conv(3, 4, 0, rngs=nnx.Rngs(0)), "Conv: kernel_size=0 must be at least 1"),
+        (lambda: nn.Conv(3, 4, (3,) * 4, rngs=nnx.Rngs(0)), "Conv: kernel_size="),
+        (lambda: nn.Dropout(1.0, rngs=nnx.Rngs(0)), "Dropout: rate=1.0"),
+        (lambda: nn.Dense(3, 4, rngs=nnx.Rngs(0))(jnp.ones((2, 5))), "Dense: x has 5 features"),
+        (lambda: nn.BatchNorm(3, rngs=nnx.Rngs(0))(jnp.ones((1, 3)), train=True), "BatchNorm: x has 1 value"),
+    ],
+)
+def test_module_refuses(call, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_dropout_scales_and_stops():
+    layer = nn.Dropout(0.25, rngs=nnx.Rngs(0))
+    x = jnp.ones((100, 100))
+    dropped = np.asarray(layer(x, train=True))
+    assert set(np.unique(dropped)) == {0.0, np.float32(1 / 0.75)}
+    assert abs((dropped == 0).mean() - 0.25) < 0.02
+    assert not np.array_equal(dropped, layer(x, train=True))
+    np.testing.assert_array_equal(layer(x, train=False), x)

@@ -1,0 +1,156 @@
+"""The signatures themselves, pinned as text; docstrings with executed examples; what an import loads."""
+
+import doctest
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from jaxcnn import functional, geometry
+
+CONV = "stride=1, padding='same', padding_mode='zeros', dilation=1"
+POOL = "x, window, *, stride=None, padding='valid', padding_mode='zeros', dilation=1, ceil_mode=False"
+AVERAGE = f"{POOL}, count_include_pad=True, divisor=None"
+CHANNELS = "groups=1, lowering='auto'"
+RANKS = ("", "1d", "2d", "3d")
+
+SIGNATURES = {
+    **{f"functional.conv{rank}": f"x, kernel, bias=None, *, {CONV}, {CHANNELS}" for rank in RANKS},
+    **{f"functional.{kind}_pool{rank}": POOL for kind in ("max", "min", "sum") for rank in RANKS},
+    **{f"functional.avg_pool{rank}": AVERAGE for rank in RANKS},
+    "functional.batch_norm": "x, mean, variance, scale=None, bias=None, *, epsilon=1e-05",
+    "functional.convolve": f"x, kernel, bias=None, *, {CONV.replace('same', 'full')}, {CHANNELS}",
+    "functional.depthwise_conv": f"x, kernel, bias=None, *, {CONV}, lowering='auto'",
+    "functional.global_avg_pool": "x, *, keepdims=False",
+    "functional.global_max_pool": "x, *, keepdims=False",
+    "functional.moments": "x",
+    "functional.pad": "x, padding, *, mode='zeros', value=0.0",
+    "functional.separable_conv": f"x, depthwise_kernel, pointwise_kernel, bias=None, *, {CONV}, lowering='auto'",
+    "functional.separate": "kernel, *, rank=1",
+    "functional.spatially_separable_conv": f"x, column, row, bias=None, *, {CONV}, {CHANNELS}",
+    "functional.to_channels_first": "x, *, batched=True",
+    "functional.to_channels_last": "x, *, batched=True",
+    "functional.filters.apply": "x, kernel, *, padding='same', padding_mode='replicate'",
+    "functional.filters.apply_separable": "x, column, row, *, padding='same', padding_mode='replicate'",
+    "functional.filters.box": "x, size, **padding",
+    "functional.filters.box_kernel": "size",
+    "functional.filters.edge": "x, angle=90.0, *, operator='prewitt', absolute=False, **padding",
+    "functional.filters.edge_enhance": "x, amount=1.0, *, sigma=1.0, **padding",
+    "functional.filters.edge_kernel": "angle=90.0, *, operator='prewitt'",
+    "functional.filters.gaussian": "x, sigma, *, size=None, **padding",
+    "functional.filters.gaussian_kernel": "sigma, *, size=None",
+    "functional.filters.gradient_magnitude": "x, *, operator='sobel', **padding",
+    "functional.filters.laplacian": "x, *, diagonal=False, **padding",
+    "functional.filters.laplacian_kernel": "*, diagonal=False",
+    "functional.filters.line": "x, angle=90.0, *, size=3, **padding",
+    "functional.filters.line_kernel": "angle=90.0, *, size=3",
+    "functional.filters.prewitt": "x, angle=90.0, **padding",
+    "functional.filters.scharr": "x, angle=90.0, **padding",
+    "functional.filters.sharpen": "x, amount=1.0, **padding",
+    "functional.filters.sobel": "x, angle=90.0, **padding",
+    "geometry.Counts": "parameters=0, multiply_adds=0, bytes=0",
+    "geometry.Node": "inputs, window=None",
+    "geometry.ReceptiveField": "size, jump, start",
+    "geometry.ReceptiveField.of_pixel": "rank",
+    "geometry.ReceptiveField.through": "self, window",
+    "geometry.ReceptiveField.union": "self, other",
+    "geometry.ReceptiveField.first": "self, unit",
+    "geometry.ReceptiveField.last": "self, unit",
+    "geometry.Transposed": "window, input_dilation",
+    "geometry.Transposed.output_size": "self, space",
+    "geometry.Window": "size, stride, padding, dilation",
+    "geometry.Window.resolve": (
+        "size, space, *, stride=1, padding='valid', dilation=1, ceil_mode=False, name='Window'"
+    ),
+    "geometry.Window.output_size": "self, space",
+    "geometry.Window.pixels": "self, axis, output",
+    "geometry.Window.overlap": "self, space, border=None",
+    "geometry.Window.transposed": "self, space",
+    **{f"geometry.{rule}": "n, k, s=1" for rule in ("causal", "full", "same", "symmetric_same", "valid")},
+    "geometry.chain": "windows",
+    "geometry.conv_counts": "window, space, c_in, c_out, *, groups=1, bias=True, batch=1, itemsize=4",
+    "geometry.dense_counts": "inputs, outputs, *, bias=True, batch=1, itemsize=4",
+    "geometry.graph": "nodes, *, rank=2, source='image'",
+    "geometry.per_axis": "value, rank, *, what, name, least",
+    "geometry.pool_counts": "window, space, channels, *, batch=1, itemsize=4",
+    "geometry.separable_counts": "window, space, c_in, c_out, *, multiplier=1, bias=True, batch=1",
+}
+# defaults that may be given by position: the affine pair, the one number a filter is about, plain value classes, axis rules
+POSITIONAL = {"bias", "scale", "angle", "amount", "border", "s"}
+VALUES = {"geometry.Counts", "geometry.Node"}
+NO_EXAMPLE = {"geometry.Node"}
+METHODS = {name for name in SIGNATURES if name.startswith("geometry.") and name.count(".") == 2}
+RANKED = {name for name in SIGNATURES if name.endswith(("1d", "2d", "3d"))}
+
+
+def public(module):
+    """Names of `module` that are ours to call: no modules, no imports from elsewhere, nothing with an underscore."""
+    home = "jaxcnn.functional.filters" if module is functional.filters else "jaxcnn."
+    prefix = module.__name__.removeprefix("jaxcnn.")
+    ours = {name: value for name, value in vars(module).items() if callable(value) and not name.startswith("_")}
+    return {f"{prefix}.{name}" for name, value in ours.items() if getattr(value, "__module__", "").startswith(home)}
+
+
+def lookup(name):
+    """The object with this dotted name in the package."""
+    value = importlib.import_module("jaxcnn")
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def test_public_names_are_all_in_the_table():
+    found = public(functional) | public(functional.filters) | public(geometry)
+    assert found == SIGNATURES.keys() - METHODS
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_signature_is_pinned(name):
+    signature, bare = inspect.signature(lookup(name)), inspect.Parameter.empty
+    parameters = [p.replace(annotation=bare) for p in signature.parameters.values()]
+    assert str(signature.replace(parameters=parameters, return_annotation=bare)) == f"({SIGNATURES[name]})"
+
+
+@pytest.mark.parametrize("name", sorted(SIGNATURES.keys() - VALUES))
+def test_defaults_are_keyword_only(name):
+    parameters = inspect.signature(lookup(name)).parameters.values()
+    loose = {p.name for p in parameters if p.default is not p.empty and p.kind is not p.KEYWORD_ONLY}
+    assert loose <= POSITIONAL
+
+
+@pytest.mark.parametrize("name", [name for name in SIGNATURES if name.startswith("functional.")])
+def test_arguments_are_annotated(name):
+    signature = inspect.signature(lookup(name))
+    plain = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    assert all(p.annotation is not p.empty for p in plain)
+    assert signature.return_annotation is not signature.empty
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_docstring_exists(name):
+    assert len(inspect.getdoc(lookup(name)) or "") > 20
+
+
+@pytest.mark.parametrize("name", sorted(SIGNATURES.keys() - RANKED - METHODS - NO_EXAMPLE))
+def test_docstring_has_an_executed_example(name):
+    value = lookup(name)
+    found = {test.name for test in doctest.DocTestFinder().find(inspect.getmodule(value)) if test.examples}
+    assert f"{value.__module__}.{value.__qualname__}" in found
+
+
+@pytest.mark.parametrize("name", sorted(RANKED))
+def test_ranked_function_knows_its_name(name):
+    assert lookup(name).__name__ == lookup(name).__qualname__ == name.partition(".")[2]
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [("geometry", {"jax", "jaxlib", "numpy", "flax"}), ("functional", {"flax", "optax", "matplotlib"})],
+)
+def test_import_loads_no_more(module, forbidden):
+    program = f"import sys, jaxcnn.{module}; print(*(name.partition('.')[0] for name in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert f"jaxcnn.{module}".partition(".")[0] in loaded.split()
+    assert forbidden.isdisjoint(loaded.split())

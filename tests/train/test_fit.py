@@ -1,0 +1,157 @@
+"""The compiled step, epoch and `fit`: against the same arithmetic written out, and what must stop them."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from jaxcnn import models, nn
+from jaxcnn.data import ImageSet, Split
+from jaxcnn.train import (
+    DivergedError,
+    cross_entropy,
+    fit,
+    graph_of,
+    initialise,
+    make_epoch,
+    make_evaluate,
+    make_step,
+)
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(24, dtype=np.int32) % 3
+IMAGES = (RNG.random((24, 4, 4, 1)) * 60 + 90 * (LABELS % 3)[:, None, None, None]).astype(np.uint8)
+DATA = ImageSet("toy", Split(IMAGES, LABELS), Split(IMAGES[:9], LABELS[:9]), ("a", "b", "c"), "made here")
+OPTIONS = {"num_classes": 3, "image_size": (4, 4), "hidden_features": (5,)}
+
+
+def build(rngs, dropout=0.0):
+    return models.create("dense", rngs=rngs, dropout=dropout, **OPTIONS)
+
+
+def prepare(images):
+    return images.astype(jnp.float32) / 255 - 0.5
+
+
+def test_step_is_gradient_descent():
+    optimiser = optax.sgd(0.1)
+    state = initialise(build, optimiser, jax.random.key(0))
+    graphdef = graph_of(build)
+    x, labels = prepare(jnp.asarray(IMAGES[:6])), jnp.asarray(LABELS[:6])
+    after, metrics = jax.jit(make_step(graphdef, optimiser))(state, x, labels)
+
+    def loss(parameters):
+        logits = nnx.merge(graphdef, parameters, state.state, copy=True)(x, train=False)
+        return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(6), labels])
+
+    value, grads = jax.value_and_grad(loss)(state.parameters)
+    expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.parameters, grads)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), after.parameters, expected)
+    np.testing.assert_allclose(metrics.loss, value, rtol=1e-6)
+    assert int(after.step) == 1
+
+
+def test_step_moves_batch_statistics_and_draws_new_dropout():
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.norm, self.drop = nn.BatchNorm(1, rngs=rngs), nn.Dropout(0.5, rngs=rngs)
+            self.dense = nn.Dense(16, 3, rngs=rngs)
+
+        def __call__(self, x, *, train):
+            x = self.norm(x, train=train).reshape(len(x), -1)
+            return self.dense(self.drop(x, train=train))
+
+    optimiser = optax.sgd(0.0)
+    state = initialise(Net, optimiser, jax.random.key(0))
+    step = jax.jit(make_step(graph_of(Net), optimiser))
+    x, labels = prepare(jnp.asarray(IMAGES)), jnp.asarray(LABELS)
+    first, a = step(state, x, labels)
+    second, b = step(first, x, labels)
+    means = [float(s.state["norm"]["mean"][...][0]) for s in (state, first, second)]
+    np.testing.assert_allclose(np.diff(means), np.array([0.1, 0.09]) * float(x.mean()), rtol=1e-4)
+    assert float(a.loss) != float(b.loss)
+
+
+@pytest.mark.parametrize("batch_size", [4, 7, 24])
+def test_epoch_sees_each_image_at_most_once(batch_size):
+    seen = make_epoch(
+        lambda state, x, labels: (state._replace(step=state.step + 1), x[:, 0, 0, 0]), lambda x: x, batch_size
+    )
+    state = initialise(build, optax.sgd(0.1), jax.random.key(0))
+    numbered = jnp.asarray(np.arange(24, dtype=np.uint8)[:, None, None, None])
+    _, order = jax.jit(seen)(state, numbered, jnp.asarray(LABELS))
+    drawn = np.asarray(order).ravel()
+    assert len(drawn) == 24 // batch_size * batch_size
+    assert len(set(drawn)) == len(drawn)
+    assert not np.array_equal(drawn, np.arange(len(drawn)))
+
+
+def test_epoch_orders_differ_between_epochs_and_seeds():
+    seen = make_epoch(lambda state, x, labels: (state._replace(step=state.step + 1), x[:, 0, 0, 0]), lambda x: x, 24)
+    numbered = jnp.asarray(np.arange(24, dtype=np.uint8)[:, None, None, None])
+    state = initialise(build, optax.sgd(0.1), jax.random.key(0))
+    after, first = seen(state, numbered, jnp.asarray(LABELS))
+    _, second = seen(after, numbered, jnp.asarray(LABELS))
+    _, other = seen(initialise(build, optax.sgd(0.1), jax.random.key(1)), numbered, jnp.asarray(LABELS))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("batch_size", [4, 9, 100])
+def test_evaluate_equals_one_call(batch_size):
+    state = initialise(build, optax.sgd(0.1), jax.random.key(0))
+    graphdef = graph_of(build)
+    whole = nnx.merge(graphdef, state.parameters, state.state)(prepare(jnp.asarray(IMAGES)), train=False)
+    logits = jax.jit(make_evaluate(graphdef, prepare, batch_size))(state, jnp.asarray(IMAGES))
+    np.testing.assert_allclose(logits, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_fit_learns_and_members_equal_single_runs():
+    together = fit(build, DATA, prepare, optax.adam(0.02), epochs=8, batch_size=8, seeds=2, seed=5)
+    alone = fit(build, DATA, prepare, optax.adam(0.02), epochs=8, batch_size=8, seeds=1, seed=6)
+    np.testing.assert_allclose(together.test_logits[1], alone.test_logits[0], rtol=1e-3, atol=1e-4)
+    losses = [np.mean(record.loss) for record in together.records]
+    assert losses[-1] < 0.6 * losses[0]
+    assert together.records[-1].test_accuracy[0] == (together.test_logits[0].argmax(-1) == LABELS[:9]).mean()
+    member = together.member(1)(prepare(jnp.asarray(IMAGES[:9])), train=False)
+    np.testing.assert_allclose(member, together.test_logits[1], rtol=1e-3, atol=1e-4)
+
+
+def test_fit_augments_training_images_only():
+    calls = []
+
+    def augment(key, x):
+        calls.append(x.shape)
+        return x
+
+    fit(build, DATA, prepare, optax.sgd(0.1), epochs=1, batch_size=8, augment=augment)
+    assert set(calls) == {(8, 4, 4, 1)}
+
+
+def test_fit_stops_at_the_step_that_diverges():
+    with pytest.raises(DivergedError, match=r"fit: the loss is (nan|inf) at step \d+ \(epoch 1, seed 0\); a smaller"):
+        fit(build, DATA, prepare, optax.sgd(1e30), epochs=3, batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "fit: epochs=0 must be at least 1"),
+        ({"seeds": 0}, "fit: seeds=0 must be at least 1"),
+        ({"batch_size": 25}, "fit: batch_size=25 is larger than the 24 training images"),
+    ],
+)
+def test_fit_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(build, DATA, prepare, optax.sgd(0.1), **({"epochs": 1, "batch_size": 8} | options))
+
+
+def test_cross_entropy_is_minus_log_probability():
+    logits = RNG.normal(size=(5, 3))
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = -np.log(shares[np.arange(5), LABELS[:5]]).mean()
+    np.testing.assert_allclose(cross_entropy(jnp.asarray(logits, jnp.float32), LABELS[:5]), expected, rtol=1e-5)
