@@ -83,7 +83,7 @@ def main(config: Config) -> None:
             seeds=config.seeds,
             seed=config.seed,
             augment=jitter if (small if config.augment is None else config.augment) else None,
-            on_epoch=lambda record: (run.log(record), show(record)),
+            on_epoch=lambda record: show(run.log(record)),
         )
         run.write_parameters(fitted.state.parameters)
         lead = headline(fitted)
@@ -99,7 +99,7 @@ def jitter(key: Array, x: Array) -> Array:
 
 def builder(config: Config, data: ImageSet) -> Callable[[nnx.Rngs], nnx.Module]:
     """The constructor of the chosen model for this set."""
-    options = {"num_classes": len(data.class_names), "in_features": data.image_shape[-1]}
+    options: dict[str, int | float] = {"num_classes": len(data.class_names), "in_features": data.image_shape[-1]}
     if config.model != "lenet5_1998":
         options["dropout"] = config.dropout
     return lambda rngs: models.create(config.model, rngs=rngs, **options)

@@ -4,9 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from jaxcnn import functional as F
+from jaxcnn import models
+from jaxcnn.data import load
 from jaxcnn.geometry import Window, chain, conv_counts, dense_counts, pool_counts, separable_counts
+from jaxcnn.interpret import summarise
 
 GRID = [
     [3, 0, 1, 2, 7, 4],
@@ -283,3 +287,40 @@ def test_l4_7_order_of_the_axes():
     assert single.shape == (3, 5, 7)
     for picture in (colour[..., :1], colour[..., :1] > 20):  # grey, black and white
         np.testing.assert_array_equal(F.to_channels_first(picture)[:, 0], picture[..., 0])
+
+
+def test_l0_3_parameters_of_any_network():
+    """L0.3: the summary table counts any layer of any network."""
+    model = models.create("lenet5", rngs=nnx.Rngs(0))
+    rows = {row.name: row for row in summarise(model, (1, 28, 28, 1)).rows}
+    assert rows["conv1"].parameters == 5 * 5 * 1 * 6 + 6
+    assert rows["conv2"].multiply_adds == 10 * 10 * 5 * 5 * 6 * 16
+    assert rows["dense1"].shape == (1, 120)
+    assert sum(row.parameters for row in rows.values()) == 61_706
+
+
+def test_l1_13_lenet_of_1998_has_60000_parameters():
+    """L1.13: C1 156, S2 12, C3 1,516, S4 32, C5 48,120, F6 10,164."""
+    model = models.create("lenet5_1998", rngs=nnx.Rngs(0))
+    summary = summarise(model, (1, 32, 32, 1))
+    counts = {row.name: row.parameters for row in summary.rows}
+    assert counts == {"c1": 156, "s2": 12, "c3": 1516, "s4": 32, "c5": 48_120, "f6": 10_164, "output": 0}
+    assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))) == 60_000
+
+
+def test_l4_8_classical_features_are_a_baseline():
+    """L4.8: HOG and LBP by scikit-image feed a linear classifier, the baseline beside a CNN."""
+    feature = pytest.importorskip("skimage.feature")
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    digits = load("digits")
+
+    def features(images):
+        hog = [feature.hog(image, pixels_per_cell=(4, 4), cells_per_block=(2, 2)) for image in images[..., 0]]
+        lbp = [np.bincount(feature.local_binary_pattern(image, 8, 1).astype(int).ravel(), minlength=256)
+               for image in images[..., 0]]  # fmt: skip
+        return np.concatenate([np.array(hog), np.array(lbp) / 64], 1)
+
+    classifier = linear_model.LogisticRegression(max_iter=300)
+    classifier.fit(features(digits.train.images[:600]), digits.train.labels[:600])
+    accuracy = classifier.score(features(digits.test.images), digits.test.labels)
+    assert 0.85 < accuracy < 0.985  # better than chance by far, worse than the CNN of `make train`

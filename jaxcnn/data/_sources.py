@@ -5,6 +5,7 @@ Alpaydin & Kaynak, 1998). TFDS sets are read through `tfds.data_source`, which n
 `data_dir`, `TFDS_DATA_DIR` or TFDS's own default, where they have been prepared.
 """
 
+import logging
 import os
 from difflib import get_close_matches
 from pathlib import Path
@@ -94,8 +95,12 @@ def _read(builder: Any, split: str) -> Split:
     records = builder.as_data_source(split=split)
     images = np.empty((len(records), *builder.info.features["image"].shape), np.uint8)
     labels = np.empty(len(records), np.int32)
+    absl = logging.getLogger("absl")
+    level = absl.level
+    absl.setLevel(logging.ERROR)  # TFDS advises another image decoder at the first record
     for i, record in enumerate(records):
         images[i], labels[i] = record["image"], record["label"]
+    absl.setLevel(level)
     return Split(images, labels)
 
 

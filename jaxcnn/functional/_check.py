@@ -1,5 +1,6 @@
 """Checks of what a user passed, before any tracing: one line that names the function, the numbers and what would be right."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -72,8 +73,8 @@ def one_of(name: str, what: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def named(inner: str | tuple[str, ...], outer: str) -> Iterator[None]:
-    """Errors of `inner` inside the block are raised as errors of `outer`, the function that the user called."""
+def named(inner: str | tuple[str, ...], outer: str, kernel: str = "kernel") -> Iterator[None]:
+    """Errors of `inner` inside the block are raised as errors of `outer`, which the user called and which says `kernel`."""
     inside = (inner,) if isinstance(inner, str) else inner
     try:
         yield
@@ -81,7 +82,7 @@ def named(inner: str | tuple[str, ...], outer: str) -> Iterator[None]:
         name, colon, text = str(error).partition(": ")
         if not colon or name not in inside:
             raise
-        raise type(error)(f"{outer}: {text}") from None
+        raise type(error)(f"{outer}: {re.sub('(?<!_)kernel', kernel, text)}") from None
 
 
 def ranked(function: Callable[P, T], rank: int, *, position: int = 0) -> Callable[P, T]:

@@ -176,7 +176,7 @@ def _resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode
     return x, Window.resolve(window, x.shape[1:-1], padding=border, ceil_mode=ceil_mode, **options), border
 
 
-def _reduce_window(x: Array, identity: Array, reduce: Callable, window: Window) -> Array:
+def _reduce_window(x: Array, identity: np.ndarray, reduce: Callable, window: Window) -> Array:
     around = lambda entries, fill: (fill, *entries, fill)
     return lax.reduce_window(
         x,

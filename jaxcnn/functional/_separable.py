@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Num
 
-from jaxcnn.geometry import Padding, per_axis
+from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check
 from ._conv import conv, depthwise_conv
@@ -39,7 +39,7 @@ def separable_conv(
     """
     pointwise_kernel = _check.array("separable_conv", "pointwise_kernel", pointwise_kernel)
     options = {"padding": padding, "padding_mode": padding_mode, "dilation": dilation, "lowering": lowering}
-    with _check.named("depthwise_conv", "separable_conv"):
+    with _check.named("depthwise_conv", "separable_conv", kernel="depthwise_kernel"):
         middle = depthwise_conv(x, depthwise_kernel, stride=stride, **options)
     if pointwise_kernel.ndim != 2 or pointwise_kernel.shape[0] != middle.shape[-1]:
         raise ValueError(
@@ -80,15 +80,14 @@ def spatially_separable_conv(
     for what, part in (("column", column), ("row", row)):
         if _check.array("spatially_separable_conv", what, part).ndim != 3:
             raise ValueError(f"spatially_separable_conv: {what} is {_check.describe(part)}; it must be (k, c, c_next)")
-    both = [v if isinstance(v, Sequence) and not isinstance(v, str) else (v, v) for v in (stride, padding, dilation)]
-    if any(len(v) != 2 for v in both):
-        raise ValueError(
-            f"spatially_separable_conv: stride, padding, dilation = {both} need one entry for each of 2 axes"
-        )
-    (s, p, d), shared = both, {"padding_mode": padding_mode, "groups": groups, "lowering": lowering}
-    with _check.named("conv", "spatially_separable_conv"):
-        x = conv(x, column[:, None], stride=(s[0], 1), padding=(p[0], 0), dilation=(d[0], 1), **shared)
-        return conv(x, row[None], bias, stride=(1, s[1]), padding=(0, p[1]), dilation=(1, d[1]), **shared)
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    window = Window.resolve((len(column), len(row)), x.shape[1:3], name="spatially_separable_conv", **options)
+    (sy, sx), (py, px), (dy, dx) = window.stride, window.padding, window.dilation
+    shared = {"padding_mode": padding_mode, "groups": groups, "lowering": lowering}
+    with _check.named("conv", "spatially_separable_conv", kernel="column"):
+        x = conv(x, column[:, None], stride=(sy, 1), padding=(py, 0), dilation=(dy, 1), **shared)
+    with _check.named("conv", "spatially_separable_conv", kernel="row"):
+        return conv(x, row[None], bias, stride=(1, sx), padding=(0, px), dilation=(1, dx), **shared)
 
 
 def separate(

@@ -38,10 +38,10 @@ def apply(
     (1, 5, 5, 3)
     """
     x = _float_images("apply", x)
-    kernel = jnp.asarray(kernel, x.dtype)
-    if kernel.ndim != 2:
-        raise ValueError(f"apply: kernel is {_check.describe(kernel)}; it must be (kh, kw)")
-    each = jnp.broadcast_to(kernel[:, :, None, None], (*kernel.shape, x.shape[-1], 1))
+    weights = jnp.asarray(kernel, x.dtype)
+    if weights.ndim != 2:
+        raise ValueError(f"apply: kernel is {_check.describe(weights)}; it must be (kh, kw)")
+    each = jnp.broadcast_to(weights[:, :, None, None], (*weights.shape, x.shape[-1], 1))
     with _check.named("depthwise_conv", "apply"):
         return depthwise_conv(x, each, padding=padding, padding_mode=padding_mode)
 
@@ -59,9 +59,9 @@ def apply_separable(
         if np.ndim(part) != 1:
             raise ValueError(f"apply_separable: {what} has {np.ndim(part)} axes; it must be a vector of weights")
     c = x.shape[-1]
-    column, row = (jnp.broadcast_to(jnp.asarray(v, x.dtype)[:, None, None], (len(v), 1, c)) for v in (column, row))
+    each = (jnp.broadcast_to(jnp.asarray(v, x.dtype)[:, None, None], (len(v), 1, c)) for v in (column, row))
     with _check.named("spatially_separable_conv", "apply_separable"):
-        return spatially_separable_conv(x, column, row, padding=padding, padding_mode=padding_mode, groups=c)
+        return spatially_separable_conv(x, *each, padding=padding, padding_mode=padding_mode, groups=c)
 
 
 def edge_kernel(angle: float = 90.0, *, operator: str = "prewitt") -> np.ndarray:

@@ -179,6 +179,7 @@ def per_axis(value: int | Sequence[int], rank: int, *, what: str, name: str, lea
 
 def _padding_pairs(padding, space, spans, stride, name) -> tuple[Pair, ...]:
     rank = len(space)
+    padding = padding.tolist() if hasattr(padding, "tolist") else padding  # a NumPy array or number
     if isinstance(padding, str) or not isinstance(padding, Sequence):
         entries = (padding,) * rank
     else:
@@ -187,7 +188,7 @@ def _padding_pairs(padding, space, spans, stride, name) -> tuple[Pair, ...]:
         raise ValueError(
             f"{name}: padding={padding!r} has {len(entries)} entries; give one for each of {rank} spatial axes"
         )
-    return tuple(_pair(entry, padding, *axis, name) for entry, *axis in zip(entries, space, spans, stride))
+    return tuple(_pair(entry, padding, n, k, s, name) for entry, n, k, s in zip(entries, space, spans, stride))
 
 
 def _pair(entry, padding, n, span, stride, name) -> Pair:

@@ -89,8 +89,8 @@ class Walk:
 
     def propagate(self, equation: Any, seen: list[Any]) -> ReceptiveField | None:
         """Receptive field of the result, from the fields of the operands that depend on the image."""
-        fields = [self.fields[v] for v in seen]
-        if any(f is None for f in fields):
+        fields = [f for f in (self.fields[v] for v in seen) if f is not None]
+        if len(fields) < len(seen):
             return None
         if any(0 in f.jump for f in fields):
             return self.whole()
@@ -98,16 +98,14 @@ class Walk:
         if any(v.aval.ndim != rank + 2 for v in seen):
             return None
         window = WINDOWS.get(equation.primitive.name, no_window)(equation, rank)
-        if window == "whole":
-            return self.whole()
-        if window is None:
-            return None
+        if window == "whole" or window is None:
+            return self.whole() if window else None
         merged = fields[0]
         for other in fields[1:]:
             if other.jump != merged.jump:
                 return None
             merged = merged.union(other)
-        return merged if window == "same" else merged.through(window)
+        return merged.through(window) if isinstance(window, Window) else merged
 
 
 def multiply_adds(equation: Any) -> int:
@@ -143,10 +141,9 @@ def no_window(equation: Any, rank: int) -> str | None:
 
 def _reduce_window(equation: Any, rank: int) -> Window:
     p, inner = equation.params, slice(1, rank + 1)
-    pads = tuple(tuple(pair) for pair in p["padding"][inner])
-    return Window(
-        *(tuple(p[key][inner]) for key in ("window_dimensions", "window_strides")), pads, p["window_dilation"][inner]
-    )
+    pads = tuple((low, high) for low, high in p["padding"][inner])
+    size, stride, dilation = (tuple(p[f"window_{key}"][inner]) for key in ("dimensions", "strides", "dilation"))
+    return Window(size, stride, pads, dilation)
 
 
 def _one_pixel(stride, low, high) -> Window:

@@ -171,7 +171,7 @@ def radial_distances(x: Float[Array, "n d"], centres: Float[np.ndarray, "k d"]) 
     return jnp.sum(jnp.square(x[:, None, :] - centres), -1)  # (n, k, d) → (n, k)
 
 
-def uniform_by_fan_in(key: Array, shape, dtype=jnp.float32) -> Array:
+def uniform_by_fan_in(key: Array, shape, dtype=jnp.float32, out_sharding=None) -> Array:
     """Uniform weights of variance about `1 / fan_in`, so that the sums lie where `squash` bends.
 
     >>> uniform_by_fan_in(jax.random.key(0), (5, 5, 1, 6)).shape

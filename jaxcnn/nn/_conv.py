@@ -8,6 +8,7 @@ Constructor words are Flax's (`in_features`, `out_features`, `kernel_size`, `use
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ fan_in_normal = jax.nn.initializers.lecun_normal()
 zeros = jax.nn.initializers.zeros
 
 
-def cast(dtype, x: Array, *parameters: nnx.Param | None) -> tuple[Array, ...]:
+def cast(dtype, x: Array, *parameters: nnx.Param | None) -> tuple[Any, ...]:
     """`x` and the parameters (None stays) in `dtype`, or in what they promote to where it is None."""
     arrays = [None if p is None else p[...] for p in parameters]
     dtype = dtype or jnp.result_type(x, *(a for a in arrays if a is not None))
@@ -65,7 +66,7 @@ class Conv(nnx.Module):
         shape = (*size, in_features // groups, out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options(stride, padding, padding_mode, dilation) | {"groups": groups}
+        self.options = _options(stride, padding, padding_mode, dilation, groups=groups)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
@@ -205,7 +206,7 @@ def _size(name: str, kernel_size: Ints, rank: int) -> tuple[int, ...]:
     return per_axis(kernel_size, axes, what="kernel_size", name=name, least=1)
 
 
-def _options(stride: Ints, padding: Padding, padding_mode: str, dilation: Ints) -> dict:
+def _options(stride: Ints, padding: Padding, padding_mode: str, dilation: Ints, **more: int) -> dict[str, Any]:
     freeze = lambda v: tuple(map(freeze, v)) if isinstance(v, (list, tuple)) else v
     options = {"stride": stride, "padding": padding, "padding_mode": padding_mode, "dilation": dilation}
-    return {name: freeze(value) for name, value in options.items()}
+    return {name: freeze(value) for name, value in (options | more).items()}

@@ -1,7 +1,7 @@
 """The page of a classification run: summary, curves, confusion matrix, filters, activations, worst mistakes."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -86,12 +86,10 @@ def _mistakes(page: Page, result: Result) -> None:
         return
     captions = []
     for i in chosen:
-        true, said = result.test_labels[i], probability[i].argmax()
-        captions.append(
-            f"{result.class_names[true]} read as {result.class_names[said]}\n{probability[i, said]:.0%} sure"
-        )
+        true, said = (result.class_names[int(k)] for k in (result.test_labels[i], probability[i].argmax()))
+        captions.append(f"{true} read as {said}\n{probability[i].max():.0%} sure")
     page.figure(figures.mistakes(result.test_images[chosen], captions), "wrongly read test images")
 
 
-def _title(result: Result, index: int) -> Any:
+def _title(result: Result, index: int) -> str:
     return f"test image {index}, {result.class_names[result.test_labels[index]]}"

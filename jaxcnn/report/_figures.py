@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 INK, SOFT = "#1b4965", "#ca6702"
 
@@ -17,6 +18,7 @@ def learning_curves(epochs: Sequence[int], loss: np.ndarray, train: np.ndarray, 
             axis.plot(epochs, values, color=colour, alpha=0.25, linewidth=0.8)
             axis.plot(epochs, np.mean(values, 1), color=colour, linewidth=2, label=label)
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)
     left.set_yscale("log")

@@ -14,11 +14,12 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
+T = TypeVar("T")
 PACKAGES = ("jaxcnn", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -30,13 +31,13 @@ class Run:
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes `value` (a dataclass, a mapping, numbers, paths) as `name`."""
-        value = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        (self.path / name).write_text(json.dumps(value, indent=2, default=str) + "\n")
+        (self.path / name).write_text(json.dumps(_plain(value), indent=2, default=str) + "\n")
 
-    def log(self, record: Any, name: str = "metrics.jsonl") -> None:
-        """Adds one record as a JSON line."""
+    def log(self, record: T, name: str = "metrics.jsonl") -> T:
+        """Adds one record as a JSON line and returns it."""
         with open(self.path / name, "a") as file:
-            file.write(json.dumps(asdict(record) if is_dataclass(record) else record) + "\n")
+            file.write(json.dumps(_plain(record), default=str) + "\n")
+        return record
 
     def write_parameters(self, tree: Any, name: str = "parameters.safetensors") -> None:
         """Writes every array of a pytree under its path, `conv1.kernel`, …"""
@@ -54,7 +55,7 @@ def run_folder(root: str | Path, experiment: str, *, config: Any, source: str | 
 
     >>> import tempfile
     >>> with run_folder(tempfile.mkdtemp(), "demo", config={"epochs": 1}, source=__file__) as run:
-    ...     run.log({"epoch": 1})
+    ...     record = run.log({"epoch": 1})
     >>> sorted(file.name for file in run.path.iterdir()), run.path.suffix
     (['_run.py', 'config.json', 'metrics.jsonl', 'versions.json'], '')
     """
@@ -84,6 +85,10 @@ def versions() -> dict[str, Any]:
             found[package] = "not installed"
     device = jax.devices()[0]
     return found | {"platform": device.platform, "device": device.device_kind, "command": sys.argv}
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _create(parent: Path) -> Path:

@@ -54,7 +54,7 @@ def initialise(build: Build, optimiser: optax.GradientTransformation, key: Array
 def cross_entropy(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, ""]:
     """Mean softmax cross-entropy in nats.
 
-    >>> cross_entropy(jnp.zeros((2, 10)), jnp.array([3, 7])).round(4).item()
+    >>> round(cross_entropy(jnp.zeros((2, 10)), jnp.array([3, 7])).item(), 4)
     2.3026
     """
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()

@@ -74,8 +74,7 @@ ERRORS = {
     "entries": (
         partial(F.spatially_separable_conv, X, COLUMN, ROW, stride=(1, 2, 3)),
         ValueError,
-        "spatially_separable_conv: stride, padding, dilation = [(1, 2, 3), ('same', 'same'), (1, 1)] "
-        "need one entry for each of 2 axes",
+        "spatially_separable_conv: stride=(1, 2, 3) has 3 entries; give an int or one for each of 2 axes",
     ),
     "separate axes": (
         partial(F.separate, COLUMN),

@@ -139,9 +139,9 @@ def test_lowering_is_known(name, function, rest):
 
 @pytest.mark.parametrize(("name", "function", "rest"), rows(CONVS))
 def test_dtypes_are_not_mixed(name, function, rest):
-    with pytest.raises(
-        TypeError, match=rf"^{name}: x is bfloat16\[.*\] but kernel is float32\[.*\]; cast one, kernel\.astype"
-    ):
+    kernel = {"separable_conv": "depthwise_kernel", "spatially_separable_conv": "column"}.get(name, "kernel")
+    message = rf"^{name}: x is bfloat16\[.*\] but {kernel} is float32\[.*\]; cast one, {kernel}\.astype"
+    with pytest.raises(TypeError, match=message):
         function(X.astype(HALF), *rest)
     message = f"{name}: x is bool[2,7,5,6]; cast it to a number, x.astype(jnp.float32)"
     refuses(TypeError, message, function, X > 0, *rest)
