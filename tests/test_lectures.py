@@ -315,7 +315,7 @@ def test_l4_8_classical_features_are_a_baseline():
     digits = load("digits")
 
     def features(images):
-        hog = [feature.hog(image, pixels_per_cell=(4, 4), cells_per_block=(2, 2)) for image in images[..., 0]]
+        hog = [feature.hog(image, pixels_per_cell=(2, 2), cells_per_block=(2, 2)) for image in images[..., 0]]
         lbp = [np.bincount(feature.local_binary_pattern(image, 8, 1).astype(int).ravel(), minlength=256)
                for image in images[..., 0]]  # fmt: skip
         return np.concatenate([np.array(hog), np.array(lbp) / 64], 1)

@@ -53,10 +53,11 @@ def pad_pairs(
     name: str, x: Array, pairs: Sequence[tuple[int, int]], mode: str = "zeros", value: float | np.ndarray = 0.0
 ) -> Array:
     """`pad` with resolved pairs, for the operations that have a `padding_mode`."""
+    word = "mode" if name == "pad" else "padding_mode"
     for axis, ((low, high), n) in enumerate(zip(pairs, x.shape[1:-1])):
         if mode in _ROOM and max(low, high) > n + _ROOM[mode]:
             raise ValueError(
-                f'{name}: {"mode" if name == "pad" else "padding_mode"} "{mode}" cannot pad spatial axis {axis} of {n} pixels by ({low}, {high}); '
+                f'{name}: {word} "{mode}" cannot pad spatial axis {axis} of {n} pixels by ({low}, {high}); '
                 f"at most {n + _ROOM[mode]}"
             )
     widths = [(0, 0), *pairs, (0, 0)]
