@@ -25,11 +25,9 @@ from jaxtyping import Num
 
 from jaxcnn.geometry import Padding, Window, per_axis
 
-from . import _check
+from . import _check, engine
 from ._pad import MODES, pad_pairs
-from .lowering import direct
-
-LOWERINGS = {"direct": direct.conv}
+from .lowering import LOWERINGS
 
 
 def conv(
@@ -64,7 +62,7 @@ def conv(
     if padding_mode != "zeros":
         x = pad_pairs("conv", x, window.padding, padding_mode)
         window = Window.resolve(kernel.shape[:-2], x.shape[1:-1], **options)
-    y = direct.conv(x, kernel, window, groups)
+    y = engine.conv(x, kernel, window, groups=groups, lowering=lowering)
     return y if bias is None else y + bias
 
 

@@ -1,0 +1,5 @@
+"""The trilinear form of convolution as three JAX primitives, closed under every transformation."""
+
+from ._primitives import conv as conv
+from ._primitives import conv_input_grad as conv_input_grad
+from ._primitives import conv_kernel_grad as conv_kernel_grad
