@@ -26,10 +26,11 @@ import tyro
 
 from . import report
 from .cases import DIRECTIONS, Case, Direction, Family, select
+from .lowerings import chosen, forced
 from .machine import Disturbance, Machine, describe
 from .measure import QUICK, Effort, Program, WrongResult, agree, build, interleave, rounding_bound
 from .record import ConvRecord, Run, write
-from .rivals import Arrays, directed, lowering_names, ours, plain
+from .rivals import Arrays, directed, ours, plain
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def main(options: Options) -> int:
     """Measure, print, and return the exit status: 1 if a result was wrong."""
     cases = select(quick=options.quick, held_out=options.held_out, families=options.family, pattern=options.case)
     machine = describe(torch=_uses_torch(options))
-    print(machine, report.line(report.HEADER), sep="\n", flush=True)
+    print(machine, "" if options.lowerings else report.line(report.HEADER), sep="\n", flush=True)
     records, wrong = [], []
     with open(options.json, "w") if options.json else nullcontext() as file:
         for case in cases:
@@ -85,20 +86,19 @@ def measure(case: Case, options: Options, machine: Machine, wrong: list[str]) ->
         timings = interleave({name: programs[name].run for name in errors}, effort, first=first)
         runs = {name: Run.of(programs[name], timings[name], errors[name]) for name in errors}
         facts = (options.dtype, case.multiply_adds, case.elements * arrays.x.itemsize, bound, disturbance.share())
-        yield ConvRecord(case, direction, *facts, runs, machine)
+        where = {"dtype": options.dtype, "platform": machine.platform}
+        choice = chosen(case, direction, **where) if options.lowerings else None
+        yield ConvRecord(case, direction, *facts, runs, machine, choice)
 
 
 def _programs(case: Case, direction: Direction, options: Options, arrays: Arrays, on_device) -> dict[str, Program]:
     """Every rival that can run, lax first: it is the baseline."""
-    programs = {"lax": build(directed(plain(case), direction), *on_device)}
-    for lowering in ("auto", *(lowering_names() if options.lowerings else ())):
-        conv = ours(case, lowering)
-        if conv is not None:
-            try:
-                programs["ours" if lowering == "auto" else lowering] = build(directed(conv, direction), *on_device)
-            except (ValueError, NotImplementedError):
-                if lowering == "auto":
-                    raise  # only a forced lowering may refuse a case
+    conv = ours(case)
+    functions = {"lax": directed(plain(case), direction)}
+    functions |= {"ours": directed(conv, direction)} if conv is not None else {}
+    if options.lowerings:
+        functions |= forced(case, direction, dtype=options.dtype, platform=jax.default_backend())
+    programs = {name: build(function, *on_device) for name, function in functions.items()}
     if _uses_torch(options):
         from .torch_rival import build as build_torch
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from .cases import Case, Direction
 from .machine import Machine
@@ -18,6 +18,7 @@ class Run:
     median_ms: float
     low_ms: float
     high_ms: float
+    least_ms: float
     repeats: int
     error: float
     trace_ms: float | None
@@ -45,7 +46,8 @@ class Run:
 class ConvRecord:
     """One case and direction with all its rivals: "ours", "lax", "torch", or names of lowerings.
 
-    `others` is the share of the processor time that other processes took meanwhile.
+    `others` is the share of the processor time that other processes took meanwhile, `choice` what "auto" stood for, where
+    lowerings were forced.
     """
 
     case: Case
@@ -57,13 +59,14 @@ class ConvRecord:
     others: float | None
     runs: dict[str, Run]
     machine: Machine
+    choice: str | None = None
     benchmark: str = "conv"
 
-    def speedup(self, rival: str, name: str = "ours") -> float | None:
-        """How many times faster `name` is than the rival, where both ran."""
-        if rival not in self.runs or name not in self.runs:
+    def speedup(self, rival: str, *, by: Literal["median_ms", "least_ms"] = "median_ms") -> float | None:
+        """How many times faster ours is than the rival, where both ran; by the fastest runs, a noisy machine says less."""
+        if rival not in self.runs or "ours" not in self.runs:
             return None
-        return self.runs[rival].median_ms / self.runs[name].median_ms
+        return getattr(self.runs[rival], by) / getattr(self.runs["ours"], by)
 
     def gflops(self, name: str = "ours") -> float:
         """GFLOP/s by the direct count, whatever the program computes in fact."""

@@ -1,4 +1,4 @@
-"""The rivals on JAX: ours, XLA's own convolution, and each lowering by force, as functions of (x, kernel, g).
+"""The rivals on JAX: ours and XLA's own convolution, as functions of (x, kernel, g).
 
 A gradient is `jax.vjp` for one operand alone under `jax.jit`, so the compiler removes everything that the other operand's
 gradient would need. `lax` is what a user writes without this package: `conv_general_dilated`, `conv_transpose`.
@@ -6,8 +6,6 @@ gradient would need. `lax` is what a user writes without this package: `conv_gen
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from inspect import signature
 
 import jax
 import jax.numpy as jnp
@@ -38,23 +36,14 @@ class Arrays:
         return cls(draw(case.x), draw(case.kernel), draw(case.y))
 
 
-def lowering_names() -> tuple[str, ...]:
-    """Names that `F.conv(..., lowering=name)` can force: the one place that knows where the engine lists them."""
-    return tuple(import_module("jaxcnn.functional._conv").LOWERINGS)
-
-
-def ours(case: Case, lowering: str = "auto") -> Conv | None:
-    """The package's function for this case; None where it has none, or cannot force a lowering of it."""
+def ours(case: Case) -> Conv | None:
+    """The package's function for this case; None where it has none."""
     function = getattr(F, "conv_transpose" if case.transposed else "conv", None)
     if function is None:
         return None
     options = {"stride": case.stride, "padding": case.padding, "dilation": case.dilation, "groups": case.groups}
     if case.transposed:
         options["output_padding"] = case.output_padding
-    if lowering != "auto":
-        if "lowering" not in signature(function).parameters:
-            return None
-        options["lowering"] = lowering
     return lambda x, kernel: function(x, kernel, **options)
 
 

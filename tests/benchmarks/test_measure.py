@@ -29,7 +29,7 @@ class Clock:
 
 def test_timing_quartiles():
     timing = Timing.of([0.005, 0.001, 0.004, 0.002, 0.003])
-    assert timing == Timing(median_ms=3.0, low_ms=2.0, high_ms=4.0, repeats=5)
+    assert timing == Timing(median_ms=3.0, low_ms=2.0, high_ms=4.0, least_ms=1.0, repeats=5)
 
 
 def test_interleave_alternates_the_order():
@@ -41,13 +41,13 @@ def test_interleave_alternates_the_order():
 def test_interleave_drops_the_first_call_of_a_turn():
     clock = Clock()
     timings = interleave({"a": clock.rival("a", 8.0, 2.0)}, Effort(10.0, 1, 100.0), clock=clock)
-    assert timings["a"] == Timing(2000.0, 2000.0, 2000.0, 1)
+    assert timings["a"] == Timing(2000.0, 2000.0, 2000.0, 2000.0, 1)
 
 
 def test_interleave_keeps_a_call_that_fills_its_turn():
     clock = Clock()
     timings = interleave({"a": clock.rival("a", 7.0, 9.0)}, Effort(2.0, 2, 100.0), clock=clock)
-    assert timings["a"] == Timing(8000.0, 7500.0, 8500.0, 2)
+    assert timings["a"] == Timing(8000.0, 7500.0, 8500.0, 7000.0, 2)
 
 
 def test_interleave_repeats_fill_the_budget():
@@ -68,7 +68,7 @@ def test_interleave_takes_a_first_run_that_used_up_the_patience():
     clock = Clock()
     rivals = {"slow": clock.rival("slow", 9.0), "a": clock.rival("a", 1.0)}
     timings = interleave(rivals, Effort(2.0, 2, 5.0), first={"slow": 7.0, "a": 4.0}, clock=clock)
-    assert timings["slow"] == Timing(7000.0, 7000.0, 7000.0, 1)
+    assert timings["slow"] == Timing(7000.0, 7000.0, 7000.0, 7000.0, 1)
     assert (timings["a"].median_ms, "slow" in clock.calls) == (1000.0, False)
 
 

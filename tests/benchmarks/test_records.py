@@ -18,7 +18,7 @@ CASES = {case.name: case for case in NETWORKS}
 
 def run(milliseconds, *, compile_ms=100.0, temp_bytes=0):
     program = Program(lambda: None, trace_ms=50.0, compile_ms=compile_ms, temp_bytes=temp_bytes)
-    return Run.of(program, Timing(milliseconds, milliseconds * 0.9, milliseconds * 1.1, 5), 1e-7)
+    return Run.of(program, Timing(milliseconds, milliseconds * 0.9, milliseconds * 1.1, milliseconds / 2, 5), 1e-7)
 
 
 def record(name="resnet50/layer1.1.conv2/b1", **runs):
@@ -58,17 +58,24 @@ def test_record_ratios_and_rates():
     ("name", "runs", "reasons"),
     [
         ("resnet50/conv1/b1", {"ours": run(1.0), "lax": run(0.96)}, []),
-        ("resnet50/conv1/b1", {"ours": run(1.0), "lax": run(0.94)}, ["0.94× lax, the floor is 0.95"]),
-        ("convnext_t/stages.0.dw/b1", {"ours": run(1.0), "lax": run(1.9)}, ["1.90× lax, the floor is 2.0"]),
+        ("resnet50/conv1/b1", {"ours": run(1.0), "lax": run(0.94)}, ["0.94× lax (0.94× by the fastest runs) < 0.95"]),
+        (
+            "convnext_t/stages.0.dw/b1",
+            {"ours": run(1.0), "lax": run(1.9)},
+            ["1.90× lax (1.90× by the fastest runs) < 2.0"],
+        ),
         (
             "convnext_t/stages.0.dw/b1",
             {"ours": run(1.0), "lax": run(9.0), "torch": run(0.4)},
-            ["0.40× torch, the floor is 0.5"],
+            [
+                "0.40× torch (0.40× by the fastest runs) < 0.5",
+                "0.40× torch (0.40× by the fastest runs) < 0.7, needs a reason",
+            ],
         ),
         (
             "resnet50/conv1/b1",
             {"ours": run(1.0), "lax": run(1.0), "torch": run(0.6)},
-            ["0.60× torch, below 0.7 it needs a reason"],
+            ["0.60× torch (0.60× by the fastest runs) < 0.7, needs a reason"],
         ),
         ("lenet5/c1/b1", {"ours": run(1.0, compile_ms=440.0), "lax": run(1.0)}, []),
         (
@@ -99,10 +106,13 @@ def test_summary_ends_with_the_worst_case():
 
 
 def test_lowering_summary_names_a_poor_choice():
-    one = record(ours=run(2.0), lax=run(3.0), direct=run(1.9), patches=run(1.0))
-    lines = report.lowering_summary([one])
-    assert '"auto" loses 2.00× to patches: resnet50/layer1.1.conv2/b1 forward' in lines
-    assert lines[-1] == "fastest: patches 1"
+    one = replace(record(lax=run(3.0), direct=run(2.0), patches=run(1.0)), choice="direct")
+    two = replace(record(ours=run(9.0), direct=run(4.0), patches=run(8.0)), choice="direct")
+    lines = report.lowering_summary([one, two])
+    assert "direct loses 2.00× to patches: resnet50/layer1.1.conv2/b1 forward" in lines
+    assert lines[-2] == "fastest: patches 1, direct 1"
+    assert lines[-1] == '"auto" over the fastest: geometric mean 1.414, at worst 2.00'
+    assert report.ranking(one).endswith("patches 1.000 · direct* 2.000 · lax 3.000")
 
 
 def test_report_prints_a_file(tmp_path, capsys):
@@ -121,6 +131,6 @@ def test_disturbance_is_a_share():
 
 
 def test_run_of_a_program_that_compiles_nothing():
-    one = Run.of(Program(lambda: None), Timing(1.0, 1.0, 1.0, 1), 0.0)
+    one = Run.of(Program(lambda: None), Timing(1.0, 1.0, 1.0, 1.0, 1), 0.0)
     assert (one.trace_ms, one.compile_ms, one.temp_bytes, one.build_ms) == (None, None, None, 0.0)
     assert asdict(one)["median_ms"] == 1.0

@@ -1,14 +1,16 @@
 """The rivals compute the same thing, whatever the layout, padding and direction; a wrong one is not timed."""
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from benchmarks import conv as bench
 from benchmarks import rivals
 from benchmarks.cases import DIRECTIONS, layer
+from benchmarks.lowerings import chosen, forced
 from benchmarks.machine import Machine
 from benchmarks.measure import QUICK, agree, build, rounding_bound
-from benchmarks.rivals import Arrays, directed, lowering_names, plain
+from benchmarks.rivals import Arrays, directed, plain
 
 MACHINE = Machine("a cpu", "cpu", 2, "3.11", "0.10", "0.10", None, "", "abc", 100.0)
 SMALL = {
@@ -47,7 +49,7 @@ def test_measure_gives_a_record_a_direction(case, monkeypatch):
 
 def test_measure_refuses_a_wrong_rival(monkeypatch):
     case = SMALL["strided"]
-    monkeypatch.setattr(bench, "ours", lambda case, lowering: lambda x, kernel: plain(case)(x, kernel) * 1.001)
+    monkeypatch.setattr(bench, "ours", lambda case: lambda x, kernel: plain(case)(x, kernel) * 1.001)
     wrong = []
     (record,) = bench.measure(case, bench.Options(quick=True, direction="forward", torch=False), MACHINE, wrong)
     assert set(record.runs) == {"lax"}
@@ -55,10 +57,23 @@ def test_measure_refuses_a_wrong_rival(monkeypatch):
     assert wrong[0].startswith("WRONG: n/l/b2 forward: ours: error 1.0e-03")
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("case", SMALL.values(), ids=SMALL)
+def test_forced_lowerings_compute_the_same(case, direction):
+    arrays = [jnp.asarray(array) for array in vars(Arrays.of(case)).values()]
+    baseline, bound = directed(plain(case), direction)(*arrays), rounding_bound(64, "float32", "cpu")
+    functions = forced(case, direction, dtype="float32", platform="cpu")
+    assert "direct" in functions
+    for name, function in functions.items():
+        agree(name, np.asarray(function(*arrays)), np.asarray(baseline), bound)
+
+
 def test_measure_forces_each_lowering():
-    options = bench.Options(quick=True, lowerings=True, direction="forward")
-    (record,) = bench.measure(SMALL["strided"], options, MACHINE, [])
-    assert {"lax", "ours", "direct"} <= set(record.runs) <= {"lax", "ours", *lowering_names()}
+    case, options = SMALL["grouped"], bench.Options(quick=True, lowerings=True, direction="kernel_grad")
+    (record,) = bench.measure(case, options, MACHINE, [])
+    names = forced(case, "kernel_grad", dtype="float32", platform="cpu")
+    assert set(record.runs) == {"lax", "ours", *names}
+    assert chosen(case, "kernel_grad", dtype="float32", platform="cpu") in names
 
 
 def test_plain_transpose_refuses_groups():
