@@ -16,9 +16,7 @@ from ._sharding import constrain, explicit
 def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, **params):
     """The lowering rule of all three primitives; `platform` None stands for every one without its own."""
     platform = platform or _other(ctx)
-    case = case_of(direction, *ctx.avals_in, **params).replace(
-        dtype=ctx.avals_in[0].dtype.name, platform=platform, partitioned=_partitioned(ctx)
-    )
+    case = case_of(direction, *ctx.avals_in, **params).replace(platform=platform, partitioned=_partitioned(ctx))
     result = ctx.avals_out[0]
 
     def run(a: Array, b: Array) -> Array:
@@ -32,15 +30,10 @@ def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, **params
 
 def case_of(direction: str, a, b, *, window, groups, space, stacked=False, **_) -> Case:
     """The case that operands of these shapes make; `a` and `b` are avals or arrays."""
+    dtype = a.dtype.name
     a, b = (v.shape[1:] if stacked else v.shape for v in (a, b))
-    n = a[0]
-    if direction == "conv":
-        c_in, c_out = a[-1], b[-1]
-    elif direction == "input_grad":
-        c_in, c_out = b[-2] * groups, b[-1]
-    else:
-        c_in, c_out = a[-1], b[-1]
-    return Case(direction, window, tuple(space), n, c_in, c_out, groups)
+    n, c_in, c_out = a[0], b[-2] * groups if direction == "input_grad" else a[-1], b[-1]
+    return Case(direction, window, tuple(space), n, c_in, c_out, groups, dtype)
 
 
 def compute(a: Array, b: Array, case: Case, *, lowering: str = "auto", stacked: bool = False) -> Array:

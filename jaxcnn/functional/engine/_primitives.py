@@ -13,15 +13,17 @@ mode. Parameters of every primitive, all hashable:
 What runs is decided when the program is lowered, when platform and devices are known.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 import jax
 from jax import Array, lax
-from jax.extend.core import Primitive
+from jax.extend.core import Primitive, jaxprs_in_params
 from jax.interpreters import ad, batching, mlir
 
 from jaxcnn.geometry import Window
 
+from ..lowering import DIRECTIONS, Case
 from ._batching import batch
 from ._lower import case_of, lower
 from ._sharding import explicit, result_sharding
@@ -66,7 +68,7 @@ def _vary_alike(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def _abstract(direction: str, a, b, *, lowering, sharding, stacked, **params):
-    case = case_of(direction, a, b, stacked=stacked, **params).replace(dtype=a.dtype.name)
+    case = case_of(direction, a, b, stacked=stacked, **params)
     shape = {"conv": case.y_shape, "input_grad": case.x_shape, "kernel_grad": case.kernel_shape}[direction]
     if stacked:
         shape = (a.shape[0], *shape)
@@ -96,7 +98,7 @@ def _run(primitive: Primitive):
     return jax.jit(lambda a, b, **params: primitive.bind(a, b, **params), static_argnames=names)
 
 
-conv_p, input_grad_p, kernel_grad_p = (_primitive(d) for d in ("conv", "input_grad", "kernel_grad"))
+conv_p, input_grad_p, kernel_grad_p = (_primitive(d) for d in DIRECTIONS)
 
 
 def _transpose(primitive: Primitive, wanted: int, operands):
@@ -108,6 +110,17 @@ def _transpose(primitive: Primitive, wanted: int, operands):
         return primitive.bind(*operands(cotangent, other), **params)
 
     return rule
+
+
+def convolutions(program) -> Iterator[tuple[Case, str]]:
+    """Every primitive of the family in a jaxpr, inner ones included, as its case and its forced lowering."""
+    directions = {p.name: d for p, d in zip((conv_p, input_grad_p, kernel_grad_p), DIRECTIONS)}
+    for equation in program.eqns:
+        if direction := directions.get(equation.primitive.name):
+            operands = (v.aval for v in equation.invars)
+            yield case_of(direction, *operands, **equation.params), equation.params["lowering"]
+        for inner in jaxprs_in_params(equation.params):
+            yield from convolutions(inner)
 
 
 _first = lambda ct, other: (ct, other)
