@@ -83,11 +83,14 @@ class ConvRecord:
 
 @dataclass(frozen=True)
 class LoopRecord:
-    """A transformed program against the same work in single calls: runs "ours loop", "ours calls", and lax's two."""
+    """A transformed program against the same work in single calls: runs "ours loop", "ours calls", and lax's two.
+
+    `limit` is the ratio that ours may have, where one is set.
+    """
 
     name: str
     network: str
-    limit: float
+    limit: float | None
     others: float | None
     runs: dict[str, Run]
     machine: Machine
