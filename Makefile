@@ -29,7 +29,7 @@ check: $(STAMP)
 	$(BIN)/pyright
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.conv --quick
 
 clean:
 	rm -rf $(VENV) .jax_cache .pytest_cache

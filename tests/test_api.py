@@ -11,6 +11,7 @@ import pytest
 from jaxcnn import functional, geometry
 
 CONV = "stride=1, padding='same', padding_mode='zeros', dilation=1"
+TRANSPOSE = "stride=1, padding='same', output_padding=0, output_size=None, dilation=1"
 POOL = "x, window, *, stride=None, padding='valid', padding_mode='zeros', dilation=1, ceil_mode=False"
 AVERAGE = f"{POOL}, count_include_pad=True, divisor=None"
 CHANNELS = "groups=1, lowering='auto'"
@@ -18,11 +19,14 @@ RANKS = ("", "1d", "2d", "3d")
 
 SIGNATURES = {
     **{f"functional.conv{rank}": f"x, kernel, bias=None, *, {CONV}, {CHANNELS}" for rank in RANKS},
+    **{f"functional.conv_transpose{rank}": f"x, kernel, bias=None, *, {TRANSPOSE}, {CHANNELS}" for rank in RANKS},
     **{f"functional.{kind}_pool{rank}": POOL for kind in ("max", "min", "sum") for rank in RANKS},
     **{f"functional.avg_pool{rank}": AVERAGE for rank in RANKS},
     "functional.batch_norm": "x, mean, variance, scale=None, bias=None, *, epsilon=1e-05",
     "functional.convolve": f"x, kernel, bias=None, *, {CONV.replace('same', 'full')}, {CHANNELS}",
     "functional.depthwise_conv": f"x, kernel, bias=None, *, {CONV}, lowering='auto'",
+    "functional.Explanation": "rankings, cases",
+    "functional.explain": "function, x_shape, *parameter_shapes, dtype='float32', platform=None, **options",
     "functional.global_avg_pool": "x, *, keepdims=False",
     "functional.global_max_pool": "x, *, keepdims=False",
     "functional.moments": "x",
@@ -69,6 +73,7 @@ SIGNATURES = {
     "geometry.Window.overlap": "self, space, border=None",
     "geometry.Window.transposed": "self, space",
     **{f"geometry.{rule}": "n, k, s=1" for rule in ("causal", "full", "same", "symmetric_same", "valid")},
+    "geometry.adjoint_window": f"size, outputs, *, {TRANSPOSE}, name='adjoint_window'",
     "geometry.chain": "windows",
     "geometry.conv_counts": "window, space, c_in, c_out, *, groups=1, bias=True, batch=1, itemsize=4",
     "geometry.dense_counts": "inputs, outputs, *, bias=True, batch=1, itemsize=4",
@@ -80,7 +85,7 @@ SIGNATURES = {
 # defaults that may be given by position: the affine pair, the one number a filter is about, plain value classes, axis rules
 POSITIONAL = {"bias", "scale", "angle", "amount", "border", "s"}
 VALUES = {"geometry.Counts", "geometry.Node"}
-NO_EXAMPLE = {"geometry.Node"}
+NO_EXAMPLE = {"geometry.Node", "functional.Explanation"}
 METHODS = {name for name in SIGNATURES if name.startswith("geometry.") and name.count(".") == 2}
 RANKED = {name for name in SIGNATURES if name.endswith(("1d", "2d", "3d"))}
 

@@ -7,8 +7,14 @@ from ._conv import conv2d as conv2d
 from ._conv import conv3d as conv3d
 from ._conv import convolve as convolve
 from ._conv import depthwise_conv as depthwise_conv
+from ._conv_transpose import conv_transpose as conv_transpose
+from ._conv_transpose import conv_transpose1d as conv_transpose1d
+from ._conv_transpose import conv_transpose2d as conv_transpose2d
+from ._conv_transpose import conv_transpose3d as conv_transpose3d
 from ._layout import to_channels_first as to_channels_first
 from ._layout import to_channels_last as to_channels_last
+from ._lowering import Explanation as Explanation
+from ._lowering import explain as explain
 from ._norm import batch_norm as batch_norm
 from ._norm import moments as moments
 from ._pad import pad as pad

@@ -25,11 +25,9 @@ from jaxtyping import Num
 
 from jaxcnn.geometry import Padding, Window, per_axis
 
-from . import _check
+from . import _check, engine
+from ._lowering import check_lowering, check_size
 from ._pad import MODES, pad_pairs
-from .lowering import direct
-
-LOWERINGS = {"direct": direct.conv}
 
 
 def conv(
@@ -58,13 +56,15 @@ def conv(
     x, kernel = _check.images("conv", x), _check.array("conv", "kernel", kernel)
     groups = _check_arrays(x, kernel, bias, groups)
     _check.one_of("conv", "padding_mode", padding_mode, MODES)
-    _check.one_of("conv", "lowering", lowering, ("auto", *LOWERINGS))
     options = {"stride": stride, "dilation": dilation, "name": "conv"}
     window = Window.resolve(kernel.shape[:-2], x.shape[1:-1], padding=padding, **options)
     if padding_mode != "zeros":
         x = pad_pairs("conv", x, window.padding, padding_mode)
         window = Window.resolve(kernel.shape[:-2], x.shape[1:-1], **options)
-    y = direct.conv(x, kernel, window, groups)
+    case = engine.case_of("conv", x, kernel, window=window, groups=groups, space=x.shape[1:-1])
+    check_size("conv", case)
+    check_lowering("conv", case, lowering)
+    y = engine.conv(x, kernel, window, groups=groups, lowering=lowering)
     return y if bias is None else y + bias
 
 

@@ -14,6 +14,7 @@ from ._receptive import Node as Node
 from ._receptive import ReceptiveField as ReceptiveField
 from ._receptive import chain as chain
 from ._receptive import graph as graph
+from ._transpose import adjoint_window as adjoint_window
 from ._window import Padding as Padding
 from ._window import Transposed as Transposed
 from ._window import Window as Window

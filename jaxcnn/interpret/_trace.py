@@ -117,19 +117,26 @@ def multiply_adds(equation: Any) -> int:
         return prod(out) * prod(left[axis] for axis in contracted)
     if name not in CONVOLUTIONS:
         return 0
-    x, kernel = (v.aval.shape for v in equation.invars)
-    window, groups = CONVOLUTIONS[name](equation)
-    counts = conv_counts(window, x[1:-1], x[-1], kernel[-1], groups=groups, bias=False, batch=x[0])
-    return counts.multiply_adds
+    batch, kernel = equation.invars[0].aval.shape[0], equation.invars[1].aval.shape
+    window, space = CONVOLUTIONS[name](equation)
+    return conv_counts(window, space, kernel[-2], kernel[-1], bias=False, batch=batch).multiply_adds
 
 
-def _lax_conv(equation: Any) -> tuple[Window, int]:
-    p, kernel = equation.params, equation.invars[1].aval.shape
+def _lax_conv(equation: Any) -> tuple[Window, tuple[int, ...]]:
+    p, (x, kernel) = equation.params, (v.aval.shape for v in equation.invars)
     window = Window(kernel[:-2], tuple(p["window_strides"]), tuple(p["padding"]), tuple(p["rhs_dilation"]))
-    return window, p["feature_group_count"]
+    return window, x[1:-1]
 
 
-CONVOLUTIONS: dict[str, Callable] = {"conv_general_dilated": _lax_conv}
+def _our_conv(equation: Any) -> tuple[Window, tuple[int, ...]]:
+    return equation.params["window"], equation.params["space"]
+
+
+CONVOLUTIONS: dict[str, Callable] = {  # window and size of the image (of the result, where transposed)
+    "jaxcnn_conv": _our_conv,
+    "jaxcnn_conv_input_grad": _our_conv,
+    "conv_general_dilated": _lax_conv,
+}
 
 
 def no_window(equation: Any, rank: int) -> str | None:
@@ -178,6 +185,8 @@ def _dot(equation: Any, rank: int) -> str:
 
 
 WINDOWS: dict[str, Callable[[Any, int], Window | str | None]] = {
+    "jaxcnn_conv": lambda equation, rank: equation.params["window"],
+    "jaxcnn_conv_input_grad": lambda equation, rank: None,  # a transposed convolution steps fractions of a pixel
     "conv_general_dilated": lambda equation, rank: _lax_conv(equation)[0],
     "reduce_window_max": _reduce_window,
     "reduce_window_min": _reduce_window,

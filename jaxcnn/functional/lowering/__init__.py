@@ -1,1 +1,9 @@
-"""The exact ways to compute a convolution, one plain function a file."""
+"""The exact ways to compute a convolution, one plain function file each, and the choice between them."""
+
+from ._case import DIRECTIONS as DIRECTIONS
+from ._case import Case as Case
+from ._choice import LOWERINGS as LOWERINGS
+from ._choice import choose as choose
+from ._choice import evaluate as evaluate
+from ._choice import evaluate_stacked as evaluate_stacked
+from ._choice import rank as rank

@@ -1,0 +1,117 @@
+"""Records: one JSON line a measurement, complete in itself, so that a line can be read without the run it came from."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from .cases import Case, Direction
+from .machine import Machine
+from .measure import Program, Timing
+
+
+@dataclass(frozen=True)
+class Run:
+    """One rival on one problem. Its error is relative to the baseline's largest value; PyTorch compiles nothing."""
+
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    least_ms: float
+    repeats: int
+    error: float
+    trace_ms: float | None
+    compile_ms: float | None
+    temp_bytes: int | None
+
+    @classmethod
+    def of(cls, program: Program, timing: Timing, error: float) -> "Run":
+        """What was measured of a program."""
+        return cls(
+            **{field.name: round(getattr(timing, field.name), 5) for field in fields(timing)},
+            error=float(f"{error:.3g}"),
+            trace_ms=None if program.trace_ms is None else round(program.trace_ms, 2),
+            compile_ms=None if program.compile_ms is None else round(program.compile_ms, 2),
+            temp_bytes=program.temp_bytes,
+        )
+
+    @property
+    def build_ms(self) -> float:
+        """Milliseconds before the first call: tracing, lowering and compiling."""
+        return (self.trace_ms or 0.0) + (self.compile_ms or 0.0)
+
+
+@dataclass(frozen=True)
+class ConvRecord:
+    """One case and direction with all its rivals: "ours", "lax", "torch", or names of lowerings.
+
+    `others` is the share of the processor time that other processes took meanwhile, `choice` what "auto" stood for, where
+    lowerings were forced.
+    """
+
+    case: Case
+    direction: Direction
+    dtype: str
+    multiply_adds: int
+    moved_bytes: int
+    bound: float
+    others: float | None
+    runs: dict[str, Run]
+    machine: Machine
+    choice: str | None = None
+    benchmark: str = "conv"
+
+    def speedup(self, rival: str, *, by: Literal["median_ms", "least_ms"] = "median_ms") -> float | None:
+        """How many times faster ours is than the rival, where both ran; by the fastest runs, a noisy machine says less."""
+        if rival not in self.runs or "ours" not in self.runs:
+            return None
+        return getattr(self.runs[rival], by) / getattr(self.runs["ours"], by)
+
+    def gflops(self, name: str = "ours") -> float:
+        """GFLOP/s by the direct count, whatever the program computes in fact."""
+        return 2 * self.multiply_adds / self.runs[name].median_ms / 1e6
+
+    @classmethod
+    def parse(cls, line: str) -> "ConvRecord":
+        """The record of a JSON line."""
+        values = json.loads(line)
+        case = {name: _tuples(value) for name, value in values.pop("case").items()}
+        runs = {name: Run(**run) for name, run in values.pop("runs").items()}
+        return cls(case=Case(**case), runs=runs, machine=Machine(**values.pop("machine")), **values)
+
+
+@dataclass(frozen=True)
+class LoopRecord:
+    """A transformed program against the same work in single calls: runs "ours loop", "ours calls", and lax's two.
+
+    `limit` is the ratio that ours may have, where one is set.
+    """
+
+    name: str
+    network: str
+    limit: float | None
+    others: float | None
+    runs: dict[str, Run]
+    machine: Machine
+    benchmark: str = "loops"
+
+    def ratio(self, whose: str = "ours") -> float:
+        """Time of the transformed program over the time of the single calls."""
+        return self.runs[f"{whose} loop"].median_ms / self.runs[f"{whose} calls"].median_ms
+
+
+def write(file: IO[str] | None, record: ConvRecord | LoopRecord) -> None:
+    """Append one line and flush it, so that an interrupted run keeps what it measured."""
+    if file is not None:
+        print(json.dumps(asdict(record), separators=(",", ":")), file=file, flush=True)
+
+
+def read(paths: Iterable[Path]) -> list[ConvRecord]:
+    """The convolution records of some files."""
+    lines = [line for path in paths for line in path.read_text().splitlines()]
+    return [ConvRecord.parse(line) for line in lines if json.loads(line)["benchmark"] == "conv"]
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,110 @@
+"""What a user may know of the lowerings: `explain`, and the errors of a forced one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from . import engine
+from .lowering import DIRECTIONS, LOWERINGS, Case, rank
+
+LARGEST = 2**31 - 1  # XLA counts pixels of an axis in 32 bits
+MOST_BYTES = 1 << 40
+
+
+def check_lowering(name: str, case: Case, lowering: str) -> None:
+    """Refuse a forced lowering that cannot run.
+
+    Raises: ValueError that says why, and which ones can.
+    """
+    words = ", ".join(f'"{word}"' for word in ("auto", *LOWERINGS))
+    if lowering != "auto" and lowering not in LOWERINGS:
+        raise ValueError(f"{name}: lowering={lowering!r} is unknown; use {words}")
+    if lowering == "auto":
+        return
+    if reason := LOWERINGS[lowering].supports(case):
+        able = ", ".join(f'"{word}"' for word, other in LOWERINGS.items() if other.supports(case) is None)
+        raise ValueError(f'{name}: lowering "{lowering}" cannot run this: {reason}; {able} can')
+
+
+def check_size(name: str, case: Case) -> None:
+    """Refuse what no device can index or hold.
+
+    Raises: ValueError.
+    """
+    longest = max(*case.space, *case.outputs, *case.window.span, *case.window.stride)
+    if longest > LARGEST:
+        raise ValueError(f"{name}: an axis of {longest} pixels overflows 32 bits; use a smaller window or padding")
+    for what, shape in (("input", case.x_shape), ("result", case.y_shape)):
+        count = jnp.dtype(case.dtype).itemsize
+        for size in shape:
+            count *= size
+        if count > MOST_BYTES:
+            raise ValueError(f"{name}: the {what} {shape} of {case.dtype} takes {count >> 30} GiB; use smaller arrays")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What runs and why: for each convolution and direction, the lowerings from first choice to last.
+
+    `rankings` maps `(convolution, direction)` to rows `(lowering, reason)`; a row that cannot run has the reason why not.
+    """
+
+    rankings: dict[tuple[int, str], tuple[tuple[str, bool, str], ...]]
+    cases: tuple[Case, ...]
+
+    def chosen(self, direction: str = "conv", convolution: int = 0) -> str:
+        """The lowering that runs."""
+        return self.rankings[convolution, direction][0][0]
+
+    def __str__(self) -> str:
+        lines = []
+        for (index, direction), rows in self.rankings.items():
+            case = self.cases[index]
+            if direction == DIRECTIONS[0]:
+                lines.append(
+                    f"x {case.x_shape}, kernel {case.kernel_shape}, y {case.y_shape}, groups {case.groups}, "
+                    f"stride {case.window.stride}, {case.dtype} on {case.platform}"
+                )
+            lines.append(f"  {direction}")
+            lines += [f"    {'' if runs else 'not '}{name}: {reason}" for name, runs, reason in rows]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def explain(
+    function: Callable[..., Any],
+    x_shape: Sequence[int],
+    *parameter_shapes: Sequence[int],
+    dtype: Any = "float32",
+    platform: str | None = None,
+    **options: Any,
+) -> Explanation:
+    """Which lowering runs `function(x, kernel, **options)` in each direction, why, and what else could.
+
+    Nothing is computed: the function is traced with arrays of these shapes and every convolution in it is listed.
+
+    Args:
+        function: `conv2d`, `depthwise_conv`, `separable_conv`, `conv_transpose2d`, or your own of the same kind of arguments.
+        parameter_shapes: the kernel's shape, or several.
+        platform: "cpu", "gpu" or "tpu"; the default backend's where None.
+
+    Raises: as `function` for arguments that do not fit.
+
+    >>> from jaxcnn import functional as F
+    >>> F.explain(F.conv2d, (8, 56, 56, 64), (1, 1, 64, 256), platform="cpu").chosen("kernel_grad")
+    'patches'
+    """
+    platform = platform or jax.default_backend()
+    arrays = [jax.ShapeDtypeStruct(tuple(shape), jnp.dtype(dtype)) for shape in (x_shape, *parameter_shapes)]
+    program = jax.make_jaxpr(lambda *arrays: function(*arrays, **options))(*arrays)
+    found = list(engine.convolutions(program.jaxpr))
+    cases = tuple(case.replace(platform="gpu" if platform == "cuda" else platform) for case, _ in found)
+    rankings = {}
+    for index, (case, (_, forced)) in enumerate(zip(cases, found)):
+        for direction in DIRECTIONS:
+            rankings[index, direction] = rank(case.replace(direction=direction), forced)
+    return Explanation(rankings, cases)

@@ -1,0 +1,130 @@
+"""`conv`, `conv_input_grad`, `conv_kernel_grad`: the three partial evaluations of one trilinear form.
+
+    T(x, kernel, g) = ⟨g, conv(x, kernel)⟩ = ⟨x, conv_input_grad(g, kernel)⟩ = ⟨kernel, conv_kernel_grad(x, g)⟩
+
+Each is bilinear and its two transposes are the other two, so the family is closed under differentiation of any order and
+mode. Parameters of every primitive, all hashable:
+
+    window, groups, space   the window, and the spatial size of the input
+    lowering                the name of a forced lowering, or "auto"
+    stacked                 both operands, and the result, have one more axis in front: independent problems (from vmap)
+    sharding                of the result on explicit mesh axes; None: derived from the operands
+
+What runs is decided when the program is lowered, when platform and devices are known.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import jax
+from jax import Array, lax
+from jax.extend.core import Primitive, jaxprs_in_params
+from jax.interpreters import ad, batching, mlir
+
+from jaxcnn.geometry import Window
+
+from ..lowering import DIRECTIONS, Case
+from ._batching import batch
+from ._lower import case_of, lower
+from ._sharding import explicit, result_sharding
+
+
+def conv(x: Array, kernel: Array, window: Window, *, groups: int = 1, lowering: str = "auto") -> Array:
+    """`y[n, o, c] = Σ_t Σ_i x[n, o · stride − low + t · dilation, i] · kernel[t, i, c]`."""
+    return _bind(conv_p, x, kernel, window, groups, x.shape[1:-1], lowering)
+
+
+def conv_input_grad(
+    g: Array, kernel: Array, window: Window, space: tuple[int, ...], *, groups: int = 1, lowering: str = "auto"
+) -> Array:
+    """The adjoint of `conv` in x, for an input of `space` pixels: a transposed convolution."""
+    return _bind(input_grad_p, g, kernel, window, groups, space, lowering)
+
+
+def conv_kernel_grad(x: Array, g: Array, window: Window, *, groups: int = 1, lowering: str = "auto") -> Array:
+    """The adjoint of `conv` in the kernel."""
+    return _bind(kernel_grad_p, x, g, window, groups, x.shape[1:-1], lowering)
+
+
+def _bind(primitive: Primitive, a: Array, b: Array, window, groups, space, lowering) -> Array:
+    a, b = _vary_alike(a, b)
+    return primitive.bind(
+        a,
+        b,
+        window=window,
+        groups=groups,
+        space=tuple(space),
+        lowering=lowering,
+        stacked=False,
+        sharding=None,
+    )
+
+
+def _vary_alike(a: Array, b: Array) -> tuple[Array, Array]:
+    """Inside `shard_map` both operands must vary over the same axes; the cast's transpose is the sum that is due."""
+    of_a, of_b = (frozenset(jax.typeof(v).mat.varying) for v in (a, b))
+    cast = lambda v, axes: lax.pcast(v, tuple(sorted(axes)), to="varying") if axes else v
+    return cast(a, of_b - of_a), cast(b, of_a - of_b)
+
+
+def _abstract(direction: str, a, b, *, lowering, sharding, stacked, **params):
+    case = case_of(direction, a, b, stacked=stacked, **params)
+    shape = {"conv": case.y_shape, "input_grad": case.x_shape, "kernel_grad": case.kernel_shape}[direction]
+    if stacked:
+        shape = (a.shape[0], *shape)
+    if explicit(a, b):
+        sharding = sharding or result_sharding(direction, a, b, shape, params["groups"], stacked)
+        return a.update(shape=shape, dtype=case.result_dtype, weak_type=False, sharding=sharding)
+    return a.update(shape=shape, dtype=case.result_dtype, weak_type=False, sharding=_plain(a, len(shape)))
+
+
+def _plain(aval, rank: int):
+    """The aval's mesh, nothing split: automatic and manual axes have no entries."""
+    return jax.sharding.NamedSharding(aval.sharding.mesh, jax.sharding.PartitionSpec(*[None] * rank))
+
+
+def _primitive(direction: str) -> Primitive:
+    primitive = Primitive(f"jaxcnn_{'conv' if direction == 'conv' else 'conv_' + direction}")
+    primitive.def_impl(_run(primitive))
+    primitive.def_abstract_eval(partial(_abstract, direction))
+    batching.primitive_batchers[primitive] = partial(batch, primitive, direction)
+    for platform in (None, "cpu"):
+        mlir.register_lowering(primitive, partial(lower, direction, platform), platform=platform)
+    return primitive
+
+
+def _run(primitive: Primitive):
+    names = ("window", "groups", "space", "lowering", "stacked", "sharding")
+    return jax.jit(lambda a, b, **params: primitive.bind(a, b, **params), static_argnames=names)
+
+
+conv_p, input_grad_p, kernel_grad_p = (_primitive(d) for d in DIRECTIONS)
+
+
+def _transpose(primitive: Primitive, wanted: int, operands):
+    """The transpose in operand `wanted`: `primitive` of what `operands(cotangent, other)` says."""
+
+    def rule(cotangent, a, b, **params):
+        unknown, other = (a, b) if wanted == 0 else (b, a)
+        params["sharding"] = unknown.aval.sharding if explicit(unknown.aval) else None
+        return primitive.bind(*operands(cotangent, other), **params)
+
+    return rule
+
+
+def convolutions(program) -> Iterator[tuple[Case, str]]:
+    """Every primitive of the family in a jaxpr, inner ones included, as its case and its forced lowering."""
+    directions = {p.name: d for p, d in zip((conv_p, input_grad_p, kernel_grad_p), DIRECTIONS)}
+    for equation in program.eqns:
+        if direction := directions.get(equation.primitive.name):
+            operands = (v.aval for v in equation.invars)
+            yield case_of(direction, *operands, **equation.params), equation.params["lowering"]
+        for inner in jaxprs_in_params(equation.params):
+            yield from convolutions(inner)
+
+
+_first = lambda ct, other: (ct, other)
+_second = lambda ct, other: (other, ct)
+ad.defbilinear(conv_p, _transpose(input_grad_p, 0, _first), _transpose(kernel_grad_p, 1, _second))
+ad.defbilinear(input_grad_p, _transpose(conv_p, 0, _first), _transpose(kernel_grad_p, 1, _first))
+ad.defbilinear(kernel_grad_p, _transpose(input_grad_p, 0, _second), _transpose(conv_p, 1, _second))

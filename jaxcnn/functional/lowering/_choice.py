@@ -1,0 +1,120 @@
+"""Which lowering runs: a literal table of them, and a short static rule.
+
+The rule sees a `Case` and nothing else, so every host of a job chooses alike. `CPU` is read from the top: the first row whose
+condition holds and whose lowering supports the case runs; `direct` is last and supports everything. On GPU and TPU it is
+`direct`, except for what XLA is known to do badly there (`ELSEWHERE`).
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import NamedTuple
+
+import jax
+from jax import Array, lax
+
+from . import blocks, direct, patches, phases, row_loop, tap_sum
+from ._case import Case
+
+LOWERINGS: dict[str, ModuleType] = {
+    "direct": direct,
+    "patches": patches,
+    "tap_sum": tap_sum,
+    "row_loop": row_loop,
+    "blocks": blocks,
+    "phases": phases,
+}
+
+
+class Rule(NamedTuple):
+    """One row: the lowering, when it is the choice, and why."""
+
+    lowering: str
+    when: Callable[[Case], bool]
+    reason: str
+
+
+def contracted(case: Case) -> int:
+    """Channels that one output channel sums over: of the adjoint for an input gradient."""
+    return case.c_out_of_group if case.direction == "input_grad" else case.c_in_of_group
+
+
+def _strided_gradient(case: Case) -> bool:
+    return case.direction == "input_grad" and not case.unit_stride
+
+
+def _depthwise(case: Case) -> bool:
+    return case.groups > 1 and case.c_in_of_group == 1 and case.c_out_of_group == 1
+
+
+CPU: tuple[Rule, ...] = (
+    Rule("patches", patches.tiles, "no pixel is in two windows: one matrix product"),
+    Rule(
+        "phases",
+        lambda case: _strided_gradient(case) and case.groups > 1,
+        "XLA:CPU multiplies the zeros between strided outputs, one group at a time",
+    ),
+    Rule("row_loop", _depthwise, "depthwise kernel gradient: accumulated in cache, row by row"),
+    Rule("tap_sum", _depthwise, "depthwise: nothing to contract but the window"),
+    Rule(
+        "tap_sum",
+        lambda case: case.groups > 1 and case.direction != "kernel_grad" and contracted(case) <= 4,
+        "a few channels a group: a matrix product would be too narrow",
+    ),
+    Rule(
+        "blocks",
+        lambda case: case.groups > 1,
+        "groups merged into dense blocks: XLA:CPU runs one narrow product a group",
+    ),
+    Rule(
+        "tap_sum",
+        lambda case: case.direction == "conv" and case.c_in == 1 and case.c_out <= 16,
+        "one channel in: nothing to contract but the window",
+    ),
+)
+
+ELSEWHERE: tuple[Rule, ...] = (
+    Rule(
+        "tap_sum",
+        lambda case: _depthwise(case) and set(case.window.dilation) != {1} and case.direction != "kernel_grad",
+        "dilated depthwise convolutions are slower than dense ones there (jax#26266)",
+    ),
+    Rule(
+        "patches",
+        lambda case: case.direction == "input_grad" and patches.tiles(case) and case.taps > 1,
+        "XLA widens the window of a patchify convolution's gradient to its image (jax#23085)",
+    ),
+)
+
+
+def rank(case: Case, forced: str = "auto") -> tuple[tuple[str, bool, str], ...]:
+    """Every lowering as `(name, whether it can run, why)`, the one that runs first."""
+    rules = CPU if case.platform == "cpu" else ELSEWHERE
+    able = {name: LOWERINGS[name].supports(case) for name in LOWERINGS}
+    rows = {rule.lowering: rule.reason for rule in reversed(rules) if rule.when(case) and able[rule.lowering] is None}
+    order = [rule.lowering for rule in rules if rule.lowering in rows]
+    order = [*dict.fromkeys(order), *(name for name in LOWERINGS if name not in rows)]
+    if forced != "auto" and able[forced] is None:
+        order.sort(key=lambda name: name != forced)
+        rows[forced] = "forced"
+    rows.setdefault("direct", "XLA's own: no other is faster here")
+    why = lambda name: rows.get(name, "can run, is not faster here")
+    can = [(name, True, why(name)) for name in order if able[name] is None]
+    return (*can, *((name, False, able[name]) for name in order if able[name] is not None))
+
+
+def choose(case: Case, forced: str = "auto") -> str:
+    """The name of the lowering that runs: the forced one in the directions where it can, else the rule's."""
+    return rank(case, forced)[0][0]
+
+
+def evaluate(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
+    """The case by the lowering chosen for it."""
+    return getattr(LOWERINGS[choose(case, lowering)], case.direction)(a, b, case)
+
+
+def evaluate_stacked(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
+    """Independent problems along the first axis of both operands: one after the other on one CPU, else batched."""
+    one = lambda a, b: evaluate(a, b, case, lowering)
+    if case.platform == "cpu" and not case.partitioned:
+        return lax.map(lambda pair: one(*pair), (a, b))
+    return jax.vmap(one)(a, b)

@@ -1,0 +1,129 @@
+"""Patches and a matrix product: each output's window laid out as one row, times the kernel as a matrix.
+
+    y = P · K,   dx = fold(g · Kᵀ),   dk = Pᵀ · g        with  P[(n, o), (t, i)] = x[n, window.pixels(o)[t], i]
+
+Where the windows do not overlap, P is x itself: 1×1 (a slice where strided) and patchify convolutions (stride = size), a
+reshape. Elsewhere P is `taps` times larger than the output, so it is built in blocks of images of at most `BLOCK` bytes.
+Reference: Chellapilla, Puri & Simard, High performance convolutional neural networks for document processing (2006).
+"""
+
+from math import prod
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from ._case import Case, adjoint, adjoint_kernel, every_tap, padded, tap
+
+BLOCK = 24 << 20
+
+
+def supports(case: Case) -> str | None:
+    """One group; overlapping windows only where patches of one image fit into memory."""
+    if case.groups != 1:
+        return f"it is one matrix product, here are {case.groups} groups"
+    if tiles(case):
+        return None
+    if case.direction == "input_grad" and not case.unit_stride:
+        return f"windows of {case.window.size} at stride {case.window.stride} overlap: their gradients do not fold by reshape"
+    if _bytes_of_image(case) > 2 * BLOCK:
+        return f"the patches of one image are {_bytes_of_image(case) >> 20} MiB; at most {2 * BLOCK >> 20}"
+    if case.partitioned and blocks(case) > 1:
+        return "its loop over blocks of images would gather a batch that lies on several devices"
+    return None
+
+
+def tiles(case: Case) -> bool:
+    """Whether no pixel is in two windows: 1×1 at any stride, or windows that lie side by side."""
+    window = case.window
+    return all(k == 1 or (k == s and d == 1) for k, s, d in zip(window.size, window.stride, window.dilation))
+
+
+def conv(x: Array, kernel: Array, case: Case) -> Array:
+    """`P · K`."""
+    matrix = kernel.reshape(-1, case.c_out)  # (taps·c_in, c_out)
+    return _in_blocks(lambda rows, x: rows @ matrix, case, x).reshape(case.y_shape)
+
+
+def input_grad(g: Array, kernel: Array, case: Case) -> Array:
+    """`g · Kᵀ` put back by a reshape where windows lie side by side; patches of g elsewhere."""
+    if not tiles(case):
+        back = adjoint(case)
+        return conv(g, adjoint_kernel(kernel, case), back)
+    matrix = kernel.reshape(-1, case.c_out)  # (taps·c_in, c_out)
+    rows = g.reshape(-1, case.c_out) @ matrix.T  # (n·outputs, taps·c_in)
+    return _untile(rows, case)
+
+
+def kernel_grad(x: Array, g: Array, case: Case) -> Array:
+    """`Pᵀ · g`, the blocks added up."""
+    if tiles(case) or blocks(case) == 1:
+        rows = patches(x, case)  # (n·outputs, taps·c_in)
+        dk = lax.dot_general(rows, g.reshape(-1, case.c_out), (((0,), (0,)), ((), ())))  # (taps·c_in, c_out)
+        return dk.reshape(case.kernel_shape)
+    count = blocks(case)
+    part = case.replace(n=case.n // count)
+    xs, gs = (v.reshape(count, case.n // count, *v.shape[1:]) for v in (x, g))  # (blocks, n/blocks, …)
+
+    def step(i, total):
+        rows = patches(lax.dynamic_index_in_dim(xs, i, 0, False), part)
+        of_g = lax.dynamic_index_in_dim(gs, i, 0, False).reshape(-1, case.c_out)
+        return total + lax.dot_general(rows, of_g, (((0,), (0,)), ((), ())))
+
+    dk = lax.fori_loop(0, count, step, jnp.zeros((case.taps * case.c_in, case.c_out), g.dtype))
+    return dk.reshape(case.kernel_shape)
+
+
+def patches(x: Array, case: Case) -> Array:
+    """`P`: `(n·outputs, taps·c_in)`, the columns in the kernel's order."""
+    x = padded(x, case.window)
+    if tiles(case):
+        return _tile(x, case)
+    parts = [tap(x, case.window, at, case.outputs) for at in every_tap(case.window)]
+    return jnp.concatenate(parts, -1).reshape(case.positions, -1)  # (n·outputs, taps·c_in)
+
+
+def blocks(case: Case) -> int:
+    """Into how many equal runs of images the batch is cut so that the patches of one fit into `BLOCK`."""
+    fit = max(BLOCK // max(_bytes_of_image(case), 1), 1)
+    return next((b for b in range(1, case.n + 1) if case.n % b == 0 and case.n // b <= fit), 1)
+
+
+def _bytes_of_image(case: Case) -> int:
+    back = adjoint(case) if case.direction == "input_grad" else case
+    itemsize = max(jnp.dtype(case.dtype).itemsize, 4)
+    return prod(back.outputs) * back.taps * back.c_in * itemsize
+
+
+def _in_blocks(product, case: Case, x: Array) -> Array:
+    count = 1 if tiles(case) else blocks(case)
+    if count == 1:
+        return product(patches(x, case), x)
+    part = case.replace(n=case.n // count)
+    xs = x.reshape(count, case.n // count, *x.shape[1:])  # (blocks, n/blocks, *space, c_in)
+    return lax.map(lambda block: product(patches(block, part), block), xs)
+
+
+def _tile(x: Array, case: Case) -> Array:
+    window = case.window
+    need = [(o - 1) * s + k for o, s, k in zip(case.outputs, window.stride, window.size)]
+    stride = [s if k == 1 else 1 for s, k in zip(window.stride, window.size)]
+    x = lax.slice(x, (0,) * x.ndim, (x.shape[0], *need, x.shape[-1]), (1, *stride, 1))
+    if case.taps == 1:
+        return x.reshape(case.positions, case.c_in)
+    split = [v for o, k in zip(case.outputs, window.size) for v in (o, k)]
+    x = x.reshape(case.n, *split, case.c_in)  # (n, oh, kh, ow, kw, c_in)
+    outer, inner = range(1, 2 * case.rank, 2), range(2, 2 * case.rank + 1, 2)
+    return x.transpose(0, *outer, *inner, x.ndim - 1).reshape(case.positions, -1)  # (n·outputs, taps·c_in)
+
+
+def _untile(rows: Array, case: Case) -> Array:
+    window, rank = case.window, case.rank
+    dx = rows.reshape(case.n, *case.outputs, *window.size, case.c_in)  # (n, oh, ow, kh, kw, c_in)
+    order = [axis for i in range(rank) for axis in (1 + i, 1 + rank + i)]
+    dx = dx.transpose(0, *order, dx.ndim - 1)  # (n, oh, kh, ow, kw, c_in)
+    dx = dx.reshape(case.n, *(o * k for o, k in zip(case.outputs, window.size)), case.c_in)
+    widths = [(0, 0, 0)]
+    for n, o, k, s, (low, _) in zip(case.space, case.outputs, window.size, window.stride, window.padding):
+        gap = s - 1 if k == 1 else 0
+        widths.append((-low, n + low - ((o * k - 1) * (gap + 1) + 1), gap))
+    return lax.pad(dx, jnp.zeros((), dx.dtype), [*widths, (0, 0, 0)])
