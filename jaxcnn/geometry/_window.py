@@ -8,7 +8,7 @@ so with `span = (size − 1) · dilation + 1` there are `⌊(n + low + high − 
 `int` and ceil mode is resolved here, once; nothing below ever sees them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
 
@@ -162,12 +162,9 @@ def per_axis(value: int | Sequence[int], rank: int, *, what: str, name: str, lea
     """
     or_ints, everywhere = (f" or {rank} ints", " on every axis") if rank > 1 else ("", "")
     try:
-        entries = (index(value),) * rank  # type: ignore[arg-type]
+        entries = tuple(index(v) for v in (value if isinstance(value, Iterable) else (value,) * rank))
     except TypeError:
-        try:
-            entries = tuple(index(v) for v in value)  # type: ignore[union-attr]
-        except TypeError:
-            raise TypeError(f"{name}: {what}={value!r} must be an int{or_ints}") from None
+        raise TypeError(f"{name}: {what}={value!r} must be an int{or_ints}") from None
     if len(entries) != rank:
         raise ValueError(
             f"{name}: {what}={value!r} has {len(entries)} entries; give an int or one for each of {rank} axes"

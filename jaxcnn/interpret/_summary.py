@@ -101,6 +101,7 @@ def summarise(model: nnx.Module, x_shape: Sequence[int], *, dtype=jnp.float32, t
     rest.parameters += sum(walk.parameters.values())  # parameters that nothing used
     if rest.parameters or rest.multiply_adds:
         rest.name, rest.shape = "(rest)", jaxpr.outvars[0].aval.shape
+        rest.field = walk.fields.get(jaxpr.outvars[0])
         walk.layers.append(rest)
     return Summary(tuple(Row(**vars(layer)) for layer in walk.layers))
 

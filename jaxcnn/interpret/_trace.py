@@ -3,7 +3,8 @@
 The model is traced once with abstract arrays. Its equations are walked in order; each belongs to the next named activation
 (`tap`). A convolution or pooling carries its window, and `jaxcnn.geometry` does the arithmetic; every variable that depends on
 the image carries a receptive field. A field whose jump is 0 sees the whole image from every unit (dense layers, global pools).
-A field that no rule covers is None.
+A field that no rule covers is None. The body of a loop counts as often as it runs, that of a `while` once; of the branches of
+a `cond` the costliest counts.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,12 @@ from jax.extend.core import Literal
 
 from jaxcnn.geometry import ReceptiveField, Window, conv_counts
 
-CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters under which an equation keeps a program of its own
+CALLS = (
+    "jaxpr",
+    "call_jaxpr",
+    "fun_jaxpr",
+    "body_jaxpr",
+)  # parameters under which an equation keeps a program of its own
 
 
 @dataclass
@@ -47,22 +53,40 @@ class Walk:
     def run(self, jaxpr: Any) -> None:
         """Walks the equations of a program whose inputs are known already."""
         for equation in jaxpr.eqns:
-            inner = next((equation.params[key] for key in CALLS if key in equation.params), None)
-            if inner is None:
-                self.step(equation)
+            inner = [equation.params[key] for key in CALLS if key in equation.params]
+            inner += equation.params.get("branches", ())
+            if inner:
+                self.call(equation, [getattr(program, "jaxpr", program) for program in inner])
             else:
-                self.call(equation, getattr(inner, "jaxpr", inner))
+                self.step(equation)
 
-    def call(self, equation: Any, inner: Any) -> None:
-        """Walks the program inside an equation (jit, custom derivatives, checkpoint)."""
-        for outer, var in zip(equation.invars, inner.invars):
-            self.copy(outer, var)
-        self.run(inner)
-        for var, outer in zip(inner.outvars, equation.outvars):
-            self.copy(var, outer)
+    def call(self, equation: Any, programs: list[Any]) -> None:
+        """Walks the programs inside an equation: one, or the branches of a `cond`, of which the costliest counts."""
+        before, costs, fields = self.pending.multiply_adds, [], []
+        for program in programs:
+            given = equation.invars[-len(program.invars) :] if program.invars else []  # a cond's index comes first
+            for outer, var in zip(given, program.invars):
+                self.copy(outer, var)
+            self.pending.multiply_adds = 0
+            self.run(program)
+            costs.append(self.pending.multiply_adds)
+            fields.append([self.known(var) for var in program.outvars])
+        turns = equation.params.get("length", 1)
+        self.pending.multiply_adds = before + max(costs) * turns
+        certain = turns == 1 and equation.primitive.name != "while" and all(f == fields[0] for f in fields)
+        for outer, found in zip(equation.outvars, fields[0]):
+            self.fields.pop(outer, None)
+            if found:
+                self.fields[outer] = found[0] if certain else None
+
+    def known(self, var: Any) -> tuple[ReceptiveField | None, ...]:
+        """The field of a variable that depends on the image, in a tuple; empty for one that does not."""
+        return (self.fields[var],) if not isinstance(var, Literal) and var in self.fields else ()
 
     def copy(self, source: Any, to: Any) -> None:
-        """`to` is another name of `source`."""
+        """`to` is another name of `source`; a program that is called twice keeps nothing of the first time."""
+        self.fields.pop(to, None)
+        self.parameters.pop(to, None)
         if isinstance(source, Literal):
             return
         if source in self.fields:
@@ -89,17 +113,18 @@ class Walk:
 
     def propagate(self, equation: Any, seen: list[Any]) -> ReceptiveField | None:
         """Receptive field of the result, from the fields of the operands that depend on the image."""
+        rank, name = len(self.space), equation.primitive.name
         fields = [f for f in (self.fields[v] for v in seen) if f is not None]
-        if len(fields) < len(seen):
-            return None
         if any(0 in f.jump for f in fields):
             return self.whole()
-        rank = len(self.space)
         if any(v.aval.ndim != rank + 2 for v in seen):
             return None
-        window = WINDOWS.get(equation.primitive.name, no_window)(equation, rank)
-        if window == "whole" or window is None:
-            return self.whole() if window else None
+        rule = _elementwise if name in ELEMENTWISE else WINDOWS.get(name, lambda equation, rank: None)
+        window = rule(equation, rank)
+        if window == "whole":
+            return self.whole()
+        if window is None or len(fields) < len(seen):
+            return None
         merged = fields[0]
         for other in fields[1:]:
             if other.jump != merged.jump:
@@ -111,21 +136,30 @@ class Walk:
 def multiply_adds(equation: Any) -> int:
     """Multiply-adds of a convolution or a matrix product, 0 for any other equation."""
     name = equation.primitive.name
+    if name not in ("dot_general", *CONVOLUTIONS):
+        return 0
+    left, right, out = (v.aval.shape for v in (*equation.invars, *equation.outvars))
     if name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
-        left, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
         return prod(out) * prod(left[axis] for axis in contracted)
-    if name not in CONVOLUTIONS:
-        return 0
-    batch, kernel = equation.invars[0].aval.shape[0], equation.invars[1].aval.shape
+    if name == "conv_general_dilated":
+        p = equation.params
+        numbers = p["dimension_numbers"]
+        spread = prod(out[axis] for axis in numbers.out_spec[2:]) if set(p["lhs_dilation"]) == {1} else None
+        positions = spread or prod(left[axis] for axis in numbers.lhs_spec[2:])  # a transposed one: per input pixel
+        return left[numbers.lhs_spec[0]] // p["batch_group_count"] * positions * prod(right)
     window, space = CONVOLUTIONS[name](equation)
-    return conv_counts(window, space, kernel[-2], kernel[-1], bias=False, batch=batch).multiply_adds
+    return conv_counts(window, space, right[-2], right[-1], bias=False, batch=left[0]).multiply_adds
 
 
-def _lax_conv(equation: Any) -> tuple[Window, tuple[int, ...]]:
-    p, (x, kernel) = equation.params, (v.aval.shape for v in equation.invars)
-    window = Window(kernel[:-2], tuple(p["window_strides"]), tuple(p["padding"]), tuple(p["rhs_dilation"]))
-    return window, x[1:-1]
+def _lax_conv(equation: Any, rank: int) -> Window | None:
+    p, kernel = equation.params, equation.invars[1].aval.shape
+    last = (0, rank + 1, *range(1, rank + 1))
+    numbers = p["dimension_numbers"]
+    channels_last = (numbers.lhs_spec, numbers.out_spec) == (last, last) and numbers.rhs_spec[2:] == tuple(range(rank))
+    if not channels_last or set(p["lhs_dilation"]) != {1}:
+        return None
+    return Window(kernel[:-2], tuple(p["window_strides"]), tuple(p["padding"]), tuple(p["rhs_dilation"]))
 
 
 def _our_conv(equation: Any) -> tuple[Window, tuple[int, ...]]:
@@ -135,15 +169,27 @@ def _our_conv(equation: Any) -> tuple[Window, tuple[int, ...]]:
 CONVOLUTIONS: dict[str, Callable] = {  # window and size of the image (of the result, where transposed)
     "jaxcnn_conv": _our_conv,
     "jaxcnn_conv_input_grad": _our_conv,
-    "conv_general_dilated": _lax_conv,
+    "conv_general_dilated": _our_conv,
 }
 
+ELEMENTWISE = frozenset(
+    "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos div eq erf erf_inv erfc exp exp2 expm1 floor ge gt "
+    "integer_pow is_finite le log log1p logistic lt max min mul name ne neg nextafter not optimization_barrier or pow "
+    "reduce_precision rem round rsqrt select_n sharding_constraint sign sin sqrt square stop_gradient sub tan tanh xor".split()
+)
 
-def no_window(equation: Any, rank: int) -> str | None:
-    """Elementwise equations keep the field: every operand has the spatial axes of the result, or one pixel."""
+
+def _elementwise(equation: Any, rank: int) -> str | None:
     out = equation.outvars[0].aval.shape
-    same = all(getattr(v.aval, "shape", ())[1 : rank + 1] in (out[1 : rank + 1], ()) for v in equation.invars[:1])
-    return "same" if len(out) == rank + 2 and same else None
+    return "same" if len(out) == rank + 2 else None
+
+
+def _concatenate(equation: Any, rank: int) -> str | None:
+    return "same" if equation.params["dimension"] in (0, rank + 1) else None
+
+
+def _broadcast(equation: Any, rank: int) -> str | None:
+    return "same" if equation.invars[0].aval.shape[1:-1] == equation.outvars[0].aval.shape[1:-1] else None
 
 
 def _reduce_window(equation: Any, rank: int) -> Window:
@@ -154,7 +200,7 @@ def _reduce_window(equation: Any, rank: int) -> Window:
 
 
 def _one_pixel(stride, low, high) -> Window:
-    ones = (1,) * len(stride)
+    ones = (1,) * len(low)
     return Window(ones, tuple(stride), tuple(zip(low, high)), ones)
 
 
@@ -166,7 +212,7 @@ def _pad(equation: Any, rank: int) -> Window | None:
 def _slice(equation: Any, rank: int) -> Window:
     p, inner = equation.params, slice(1, rank + 1)
     start, stride = p["start_indices"][inner], (p["strides"] or (1,) * (rank + 2))[inner]
-    return _one_pixel(stride, [-a for a in start], (0,) * rank)
+    return _one_pixel(map(int, stride), [-int(a) for a in start], (0,) * rank)
 
 
 def _reduce(equation: Any, rank: int) -> str | None:
@@ -174,20 +220,26 @@ def _reduce(equation: Any, rank: int) -> str | None:
     return "whole" if space <= set(equation.params["axes"]) else None
 
 
-def _reshape(equation: Any, rank: int) -> str:
+def _reshape(equation: Any, rank: int) -> str | None:
     x, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
-    return "same" if len(out) == rank + 2 and x[: rank + 1] == out[: rank + 1] else "whole"
+    if len(out) == rank + 2 and x[: rank + 1] == out[: rank + 1]:
+        return "same"
+    return "whole" if len(out) <= 2 else None
 
 
-def _dot(equation: Any, rank: int) -> str:
+def _dot(equation: Any, rank: int) -> str | None:
     (left, _), batch = equation.params["dimension_numbers"]
-    return "same" if tuple(left) == (rank + 1,) and not any(map(len, batch)) else "whole"
+    if any(map(len, batch)):
+        return None
+    if tuple(left) == (rank + 1,):
+        return "same"
+    return "whole" if set(range(1, rank + 1)) <= set(left) else None
 
 
 WINDOWS: dict[str, Callable[[Any, int], Window | str | None]] = {
     "jaxcnn_conv": lambda equation, rank: equation.params["window"],
     "jaxcnn_conv_input_grad": lambda equation, rank: None,  # a transposed convolution steps fractions of a pixel
-    "conv_general_dilated": lambda equation, rank: _lax_conv(equation)[0],
+    "conv_general_dilated": _lax_conv,
     "reduce_window_max": _reduce_window,
     "reduce_window_min": _reduce_window,
     "reduce_window_sum": _reduce_window,
@@ -196,6 +248,8 @@ WINDOWS: dict[str, Callable[[Any, int], Window | str | None]] = {
     "slice": _slice,
     "reduce_sum": _reduce,
     "reduce_max": _reduce,
+    "concatenate": _concatenate,
+    "broadcast_in_dim": _broadcast,
     "reshape": _reshape,
     "dot_general": _dot,
 }

@@ -110,3 +110,57 @@ def test_capture_refuses_one_name_twice():
     twice = lambda x, *, train, tap: tap("a", tap("a", x))
     with pytest.raises(ValueError, match="capture: the model has two activations named 'a'"):
         capture(twice, jnp.ones(3))
+
+
+def _kernel(*shape):
+    return jax.random.normal(jax.random.key(0), shape)
+
+
+def _scanned(x):
+    return jax.lax.scan(lambda x, k: (F.conv(x, k), None), x, _kernel(4, 3, 3, 3, 3))[0]
+
+
+def _switched(x):
+    wide = lambda x: F.conv(x, _kernel(3, 3, 3, 3))
+    return jax.lax.cond(x.sum() > 0, wide, lambda x: x, x)
+
+
+def _spread(x):
+    return jax.lax.conv_transpose(x, _kernel(2, 2, 3, 3), (2, 2), "SAME")
+
+
+def _channels_first(x):
+    return jax.lax.conv(x.transpose(0, 3, 1, 2), _kernel(3, 3, 3, 3), (1, 1), "SAME").transpose(0, 2, 3, 1)
+
+
+PROGRAMS = {  # what a model may do: its multiply-adds for 8×8×3 images, size of its receptive field (None: no rule)
+    "scan": (_scanned, 4 * 64 * 81, None),
+    "cond": (_switched, 64 * 81, None),
+    "transposed": (_spread, 64 * 36, None),
+    "channels first": (_channels_first, 64 * 81, None),
+    "reversed": (lambda x: x[:, ::-1], 0, None),
+    "sorted": (lambda x: jnp.sort(x, 1), 0, None),
+    "swapped": (lambda x: F.max_pool(x, (1, 3)).swapaxes(1, 2), 0, None),
+    "resized": (lambda x: jax.image.resize(x, (1, 16, 16, 3), "linear"), 8 * 16 * 8 * 3 + 16 * 16 * 8 * 3, None),
+    "jitted twice": (
+        lambda x: jax.jit(F.conv)(jax.jit(F.conv)(x, _kernel(3, 3, 3, 3)), _kernel(3, 3, 3, 3)),
+        2 * 64 * 81,
+        5,
+    ),
+    "checkpoint": (jax.checkpoint(lambda x: F.conv(x, _kernel(3, 3, 3, 3), dilation=2)), 64 * 81, 5),
+    "tokens": (lambda x: x.reshape(1, 64, 3), 0, None),
+    "flat": (lambda x: x.reshape(1, -1) @ _kernel(192, 5), 192 * 5, 8),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_summary_is_right_or_says_that_it_does_not_know(name):
+    function, cost, size = PROGRAMS[name]
+
+    class Program(nnx.Module):
+        def __call__(self, x, *, train, tap):
+            return tap("y", function(x))
+
+    (row,) = summarise(Program(), (1, 8, 8, 3)).rows
+    assert row.multiply_adds == cost
+    assert (row.field and row.field.size) == (size and (size, size))
