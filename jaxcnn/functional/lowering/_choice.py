@@ -46,6 +46,10 @@ def _depthwise(case: Case) -> bool:
     return case.groups > 1 and case.c_in_of_group == 1 and case.c_out_of_group == 1
 
 
+def _narrow(case: Case) -> bool:
+    return contracted(case) <= 8 and contracted(case) * case.taps <= 72
+
+
 CPU: tuple[Rule, ...] = (
     Rule("patches", patches.tiles, "no pixel is in two windows: one matrix product"),
     Rule(
@@ -57,7 +61,7 @@ CPU: tuple[Rule, ...] = (
     Rule("tap_sum", _depthwise, "depthwise: nothing to contract but the window"),
     Rule(
         "tap_sum",
-        lambda case: case.groups > 1 and case.direction != "kernel_grad" and contracted(case) <= 4,
+        lambda case: case.groups > 1 and case.direction != "kernel_grad" and _narrow(case),
         "a few channels a group: a matrix product would be too narrow",
     ),
     Rule(
