@@ -71,8 +71,10 @@ TRANSFORMATIONS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", NAMES)
+RUNS = [(name, "float32") for name in NAMES] + [("dense", "bfloat16"), ("depthwise-strided", "float16")]
+
+
+@pytest.mark.parametrize(("name", "dtype"), RUNS)
 @pytest.mark.parametrize("transformation", TRANSFORMATIONS)
 def test_engine_transforms_as_lax(transformation, name, dtype):
     x, kernel, ours, theirs = operations(name, dtype)
@@ -104,6 +106,7 @@ def test_exported_program_lowers(name, platform):
 
 
 def test_exported_program_runs():
+    pytest.importorskip("flatbuffers")
     x, kernel, ours, _ = operations("dense", "float32")
     data = jax.export.export(jax.jit(grads(ours)), platforms=["cpu", "cuda"])(x, kernel).serialize()
     for a, b in zip(jax.export.deserialize(data).call(x, kernel), grads(ours)(x, kernel)):
