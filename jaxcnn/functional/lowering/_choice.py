@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 from jax import Array, lax
 
-from . import blocks, direct, patches, phases, row_loop, tap_sum
+from . import blocks, direct, fft, patches, phases, row_loop, tap_sum
 from ._case import Case
 
 LOWERINGS: dict[str, ModuleType] = {
@@ -22,6 +22,7 @@ LOWERINGS: dict[str, ModuleType] = {
     "row_loop": row_loop,
     "blocks": blocks,
     "phases": phases,
+    "fft": fft,
 }
 
 
