@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import Array, lax
 
 from . import blocks, direct, fft, fold, patches, phases, row_loop, tap_sum
@@ -25,6 +26,9 @@ LOWERINGS: dict[str, ModuleType] = {
     "fold": fold,
     "fft": fft,
 }
+
+
+UNROLL = 8  # stacked problems written out; more are a loop
 
 
 class Rule(NamedTuple):
@@ -155,5 +159,7 @@ def evaluate_stacked(a: Array, b: Array, case: Case, lowering: str = "auto") -> 
     """Independent problems along the first axis of both operands: one after the other on one CPU, else batched."""
     one = lambda a, b: evaluate(a, b, case, lowering)
     if case.platform == "cpu" and not case.partitioned:
+        if a.shape[0] <= UNROLL:
+            return jnp.stack([one(a[i], b[i]) for i in range(a.shape[0])])
         return lax.map(lambda pair: one(*pair), (a, b))
     return jax.vmap(one)(a, b)
