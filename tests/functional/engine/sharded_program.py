@@ -1,0 +1,90 @@
+"""Run by test_engine_sharding in its own process, with eight simulated devices: every case and way of sharding in turn.
+
+Prints one line a check, `name: error gathers`, where `error` is relative to one device and `gathers` counts all-gathers.
+"""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxcnn import functional as F
+from jaxcnn.functional import engine
+from jaxcnn.geometry import Window
+
+CASES = {  # c_in, c_out, size, stride, groups
+    "dense": (8, 16, 3, 1, 1),
+    "strided": (8, 16, 3, 2, 1),
+    "depthwise": (8, 8, 3, 1, 8),
+    "depthwise-strided": (8, 8, 3, 2, 8),
+    "grouped": (8, 16, 3, 1, 4),
+    "point": (8, 16, 1, 1, 1),
+    "patchify": (8, 16, 2, 2, 1),
+}
+
+
+def case(name):
+    c_in, c_out, size, stride, groups = CASES[name]
+    random = np.random.default_rng(5)
+    x = jnp.asarray(random.standard_normal((16, 16, 16, c_in)), jnp.float32)
+    kernel = jnp.asarray(random.standard_normal((size, size, c_in // groups, c_out)) / 4, jnp.float32)
+    window = Window.resolve(size, (16, 16), stride=stride, padding="same")
+    loss = lambda x, k: jnp.sum(jnp.sin(engine.conv(x, k, window, groups=groups)))
+    return x, kernel, loss
+
+
+def report(name, got, want, gathers=0):
+    error = max(float(jnp.abs(a - b).max() / jnp.abs(b).max()) for a, b in zip(got, jax.device_get(want)))
+    print(f"{name}: {error:.1e} {gathers}")
+
+
+def split_by_compiler(name, kind, spec):
+    x, kernel, loss = case(name)
+    want = jax.grad(loss, (0, 1))(x, kernel)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
+    with jax.set_mesh(mesh):
+        xs, ks = (jax.device_put(v, NamedSharding(mesh, s)) for v, s in ((x, spec), (kernel, P())))
+        step = jax.jit(jax.grad(loss, (0, 1)))
+        gathers = step.lower(xs, ks).compile().as_text().count("all-gather(")
+        got = step(xs, ks)
+        assert kind == AxisType.Auto or jax.typeof(got[0]).sharding.spec == jax.typeof(xs).sharding.spec
+        report(f"{name} {kind.name} {spec}", jax.device_get(got), want, gathers)
+
+
+def mapped(name):
+    x, kernel, loss = case(name)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    options = {"mesh": mesh, "in_specs": (P("data"), P()), "out_specs": P()}
+    total = jax.shard_map(lambda x, k: lax.psum(loss(x, k), "data"), **options)
+    inner = jax.shard_map(lambda x, k: jax.grad(loss, 1)(x, k), **options)
+    want = jax.grad(loss, (0, 1))(x, kernel)
+    report(f"{name} grad of shard_map", jax.device_get(jax.jit(jax.grad(total, (0, 1)))(x, kernel)), want)
+    report(f"{name} grad in shard_map", [jax.device_get(jax.jit(inner)(x, kernel))], want[1:])
+
+
+def explicit_vmap():
+    x, kernel, _ = case("dense")
+    one = lambda x, k: jnp.sum(F.conv(x[None], k) ** 2)
+    each = lambda x, k: jax.vmap(jax.grad(one, 1), (0, None))(x, k)
+    want = each(x, kernel)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Explicit,))
+    with jax.set_mesh(mesh):
+        xs, ks = (jax.device_put(v, NamedSharding(mesh, s)) for v, s in ((x, P("data")), (kernel, P())))
+        report("vmap of grad Explicit", [jax.device_get(jax.jit(each)(xs, ks))], [want])
+
+
+def main():
+    for name in CASES:
+        for kind in (AxisType.Auto, AxisType.Explicit):
+            for spec in (P("data"), P(None, "data")):
+                split_by_compiler(name, kind, spec)
+        mapped(name)
+    explicit_vmap()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

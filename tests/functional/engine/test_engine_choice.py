@@ -1,0 +1,76 @@
+"""What runs, what `explain` says of it, and the errors of what cannot run."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxcnn import functional as F
+from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, choose, rank
+
+from .cases import CASES
+
+IMAGE, KERNEL = jnp.ones((1, 8, 8, 64)), jnp.ones((3, 3, 64, 64))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu", "tpu"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("name", CASES)
+def test_choice_can_run(name, direction, platform):
+    for partitioned in (False, True):
+        case = CASES[name].replace(direction=direction, platform=platform, partitioned=partitioned)
+        assert LOWERINGS[choose(case)].supports(case) is None
+        assert sorted(row[0] for row in rank(case)) == sorted(LOWERINGS)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "chosen"),
+    [
+        (((8, 56, 56, 64), (1, 1, 64, 256)), {}, {"kernel_grad": "patches"}),
+        (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32}, {"conv": "tap_sum", "kernel_grad": "row_loop"}),
+        (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32, "stride": 2}, {"input_grad": "phases"}),
+        (((8, 14, 14, 512), (3, 3, 16, 512)), {"groups": 32}, {"conv": "blocks", "kernel_grad": "blocks"}),
+        (((8, 56, 56, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "direct"}),
+        (((8, 56, 56, 64), (3, 3, 64, 64)), {"lowering": "patches"}, {"conv": "patches"}),
+    ],
+)
+def test_explain_names_the_choice(shapes, options, chosen):
+    explanation = F.explain(F.conv2d, *shapes, platform="cpu", **options)
+    assert {direction: explanation.chosen(direction) for direction in chosen} == chosen
+
+
+def test_explain_prints_every_lowering_with_a_reason():
+    lines = str(F.explain(F.separable_conv, (2, 8, 8, 16), (3, 3, 16, 1), (16, 32), platform="cpu")).splitlines()
+    assert lines.count("  kernel_grad") == 2
+    words = [line.strip().removeprefix("not ").split(": ")[0] for line in lines]
+    assert {name: words.count(name) for name in LOWERINGS} == dict.fromkeys(LOWERINGS, 6)
+
+
+def test_gpu_runs_direct_but_for_known_holes():
+    options = {"platform": "cuda", "groups": 16}
+    assert F.explain(F.conv2d, (2, 8, 8, 16), (3, 3, 1, 16), **options).chosen() == "direct"
+    assert F.explain(F.conv2d, (2, 8, 8, 16), (3, 3, 1, 16), dilation=2, **options).chosen() == "tap_sum"
+    assert F.explain(F.conv2d, (2, 224, 224, 3), (16, 16, 3, 64), stride=16, platform="cuda").chosen() == "direct"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"lowering": "row_loop"},
+            '^conv: lowering "row_loop" cannot run this: it computes kernel gradients alone; "direct"',
+        ),
+        ({"lowering": "blocks"}, '^conv: lowering "blocks" cannot run this: there are no groups to block; "direct"'),
+        ({"lowering": "fast"}, '^conv: lowering=\'fast\' is unknown; use "auto", "direct"'),
+        ({"padding": 2**31}, "^conv: an axis of 4294967302 pixels overflows 32 bits; "),
+        ({"padding": 2**20}, "^conv: the result .* takes .* GiB; "),
+    ],
+)
+def test_what_cannot_run_says_why(options, message):
+    with pytest.raises(ValueError, match=message):
+        F.conv(IMAGE, KERNEL, **options)
+
+
+def test_forced_lowering_runs_and_gradients_take_what_they_can():
+    forced = jax.grad(lambda k: F.conv(IMAGE, k, lowering="patches").sum())(KERNEL)
+    free = jax.grad(lambda k: F.conv(IMAGE, k).sum())(KERNEL)
+    assert jnp.allclose(forced, free, rtol=1e-5)

@@ -1,0 +1,104 @@
+"""Each lowering in each direction against the float64 sums, within the bound of a direct method."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxcnn.functional import engine
+from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, Case
+from jaxcnn.geometry import Window
+
+from . import oracle
+from .cases import CASES
+
+RUNS = [
+    (name, direction, lowering)
+    for name, case in CASES.items()
+    for direction in DIRECTIONS
+    for lowering, module in LOWERINGS.items()
+    if module.supports(case.replace(direction=direction)) is None
+]
+UNIT = {"float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
+
+
+def family(case, a, b, lowering="auto"):
+    """The primitive of the case's direction."""
+    if case.direction == "input_grad":
+        return engine.conv_input_grad(a, b, case.window, case.space, groups=case.groups, lowering=lowering)
+    function = engine.conv if case.direction == "conv" else engine.conv_kernel_grad
+    return function(a, b, case.window, groups=case.groups, lowering=lowering)
+
+
+def assert_close(y, a, b, case, extra=0.0, spare=0.0):
+    exact = oracle.EXACT[case.direction](a, b, case)
+    error = np.abs(np.asarray(y, np.float64) - exact)
+    assert (error <= spare + oracle.bound(a, b, case, UNIT["float32"], extra)).all(), error.max()
+
+
+@pytest.mark.parametrize(("name", "direction", "lowering"), RUNS)
+def test_lowering_is_exact(name, direction, lowering):
+    case = CASES[name].replace(direction=direction)
+    a, b = oracle.operands(case)
+    y = getattr(LOWERINGS[lowering], direction)(a, b, case)
+    norm = getattr(LOWERINGS[lowering], "error", lambda case: 0.0)(case) * UNIT["float32"]
+    exact = oracle.EXACT[direction](a, b, case)
+    assert y.shape == exact.shape
+    assert y.dtype == jnp.float32
+    assert_close(y, a, b, case, spare=norm * np.linalg.norm(a) * np.linalg.norm(b))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("name", ["dense", "point", "depthwise", "grouped", "strided"])
+def test_narrow_floats_are_added_in_float32(name, direction, dtype):
+    case = CASES[name].replace(direction=direction, dtype=dtype)
+    a, b = oracle.operands(case)
+    y = family(case, a, b)
+    assert y.dtype == dtype
+    assert_close(y.astype(jnp.float32), a, b, case, extra=UNIT[dtype])
+
+
+@pytest.mark.parametrize("name", ["dense", "point", "depthwise", "grouped"])
+def test_int8_is_added_in_int32(name):
+    case = CASES[name]
+    random = np.random.default_rng(1)
+    x, kernel = (jnp.asarray(random.integers(-127, 128, s), jnp.int8) for s in (case.x_shape, case.kernel_shape))
+    y = family(case, x, kernel)
+    assert y.dtype == jnp.int32
+    np.testing.assert_array_equal(y, oracle.conv(x, kernel, case))
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("changes", [{"n": 0}, {"c_in": 0}, {"c_out": 0}])
+def test_empty_arrays_give_zeros(direction, changes):
+    case = CASES["dense"].replace(direction=direction, **changes)
+    y = family(case, *oracle.operands(case))
+    want = {"conv": case.y_shape, "input_grad": case.x_shape, "kernel_grad": case.kernel_shape}[direction]
+    assert y.shape == want
+    assert not np.asarray(y).any()
+
+
+@st.composite
+def geometries(draw):
+    """Any window on one or two axes, with padding of either sign, that has an output."""
+    rank, groups = draw(st.integers(1, 2)), draw(st.sampled_from([1, 1, 2, 3]))
+    entry = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(rank))
+    size, stride, dilation = entry(1, 4), entry(1, 3), entry(1, 3)
+    spans = [(k - 1) * d + 1 for k, d in zip(size, dilation)]
+    low, high = entry(-2, 3), entry(-2, 3)
+    space = tuple(max(k - a - b, 1) + m for k, a, b, m in zip(spans, low, high, entry(2, 5)))
+    window = Window(size, stride, tuple(zip(low, high)), dilation)
+    direction = draw(st.sampled_from(DIRECTIONS))
+    c_in, c_out = (groups * draw(st.integers(1, 3)) for _ in range(2))
+    return Case(direction, window, space, draw(st.integers(1, 3)), c_in, c_out, groups)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(geometries())
+def test_any_geometry_is_exact(case):
+    a, b = oracle.operands(case)
+    with jax.disable_jit(False):
+        assert_close(family(case, a, b), a, b, case)

@@ -1,0 +1,31 @@
+"""Eight simulated devices: automatic and explicit axes over batch and rows, and `shard_map`, give the values of one device."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FLAGS = "--xla_force_host_platform_device_count=8"
+
+
+@pytest.fixture(scope="module")
+def checks():
+    """`{name: (error, all-gathers)}` of every check, from a process of its own: devices are fixed at the first use."""
+    environment = {**os.environ, "XLA_FLAGS": FLAGS, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "tests.functional.engine.sharded_program"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr[-3000:]
+    rows = [line.rsplit(": ", 1) for line in run.stdout.splitlines()]
+    return {name: tuple(float(v) for v in values.split()) for name, values in rows}
+
+
+def test_sharded_values_are_those_of_one_device(checks):
+    assert len(checks) == 7 * 6 + 1
+    assert {name: error for name, (error, _) in checks.items() if error > 2e-5} == {}
+
+
+def test_sharded_batch_is_not_gathered(checks):
+    rows = {name: gathers for name, (_, gathers) in checks.items() if "P('data',)" in name}
+    assert len(rows) == 14
+    assert {name: gathers for name, gathers in rows.items() if gathers} == {}
