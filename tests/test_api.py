@@ -15,6 +15,7 @@ TRANSPOSE = "stride=1, padding='same', output_padding=0, output_size=None, dilat
 POOL = "x, window, *, stride=None, padding='valid', padding_mode='zeros', dilation=1, ceil_mode=False"
 AVERAGE = f"{POOL}, count_include_pad=True, divisor=None"
 CHANNELS = "groups=1, lowering='auto'"
+REPLICATE = "padding='same', padding_mode='replicate'"
 RANKS = ("", "1d", "2d", "3d")
 
 SIGNATURES = {
@@ -38,22 +39,22 @@ SIGNATURES = {
     "functional.to_channels_last": "x, *, batched=True",
     "functional.filters.apply": "x, kernel, *, padding='same', padding_mode='replicate'",
     "functional.filters.apply_separable": "x, column, row, *, padding='same', padding_mode='replicate'",
-    "functional.filters.box": "x, size, **padding",
+    "functional.filters.box": f"x, size, *, {REPLICATE}",
     "functional.filters.box_kernel": "size",
-    "functional.filters.edge": "x, angle=90.0, *, operator='prewitt', absolute=False, **padding",
-    "functional.filters.edge_enhance": "x, amount=1.0, *, sigma=1.0, **padding",
+    "functional.filters.edge": f"x, angle=90.0, *, operator='prewitt', absolute=False, {REPLICATE}",
+    "functional.filters.edge_enhance": f"x, amount=1.0, *, sigma=1.0, {REPLICATE}",
     "functional.filters.edge_kernel": "angle=90.0, *, operator='prewitt'",
-    "functional.filters.gaussian": "x, sigma, *, size=None, **padding",
+    "functional.filters.gaussian": f"x, sigma, *, size=None, {REPLICATE}",
     "functional.filters.gaussian_kernel": "sigma, *, size=None",
-    "functional.filters.gradient_magnitude": "x, *, operator='sobel', **padding",
-    "functional.filters.laplacian": "x, *, diagonal=False, **padding",
+    "functional.filters.gradient_magnitude": f"x, *, operator='sobel', {REPLICATE}",
+    "functional.filters.laplacian": f"x, *, diagonal=False, {REPLICATE}",
     "functional.filters.laplacian_kernel": "*, diagonal=False",
-    "functional.filters.line": "x, angle=90.0, *, size=3, **padding",
+    "functional.filters.line": f"x, angle=90.0, *, size=3, {REPLICATE}",
     "functional.filters.line_kernel": "angle=90.0, *, size=3",
-    "functional.filters.prewitt": "x, angle=90.0, **padding",
-    "functional.filters.scharr": "x, angle=90.0, **padding",
-    "functional.filters.sharpen": "x, amount=1.0, **padding",
-    "functional.filters.sobel": "x, angle=90.0, **padding",
+    "functional.filters.prewitt": f"x, angle=90.0, *, {REPLICATE}",
+    "functional.filters.scharr": f"x, angle=90.0, *, {REPLICATE}",
+    "functional.filters.sharpen": f"x, amount=1.0, *, {REPLICATE}",
+    "functional.filters.sobel": f"x, angle=90.0, *, {REPLICATE}",
     "geometry.Counts": "parameters=0, multiply_adds=0, bytes=0",
     "geometry.Node": "inputs, window=None",
     "geometry.ReceptiveField": "size, jump, start",
