@@ -80,8 +80,12 @@ SIGNATURES = {
     "geometry.dense_counts": "inputs, outputs, *, bias=True, batch=1, itemsize=4",
     "geometry.graph": "nodes, *, rank=2, source='image'",
     "geometry.per_axis": "value, rank, *, what, name, least",
-    "geometry.pool_counts": "window, space, channels, *, batch=1, itemsize=4",
-    "geometry.separable_counts": "window, space, c_in, c_out, *, multiplier=1, bias=True, batch=1",
+    "geometry.norm_counts": "space, channels, *, batch=1, itemsize=4",
+    "geometry.pool_counts": "window, space, channels, *, weighted=False, batch=1, itemsize=4",
+    "geometry.separable_counts": "window, space, c_in, c_out, *, multiplier=1, bias=True, batch=1, itemsize=4",
+    "geometry.spatially_separable_counts": (
+        "window, space, c_in, c_out, *, c_middle=None, groups=1, bias=True, batch=1, itemsize=4"
+    ),
 }
 # defaults that may be given by position: the affine pair, the one number a filter is about, plain value classes, axis rules
 POSITIONAL = {"bias", "scale", "angle", "amount", "border", "s"}
