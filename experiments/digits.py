@@ -86,7 +86,7 @@ def main(config: Config) -> None:
             augment=jitter if config.augment else None,
             on_epoch=lambda record: show(run.log(record)),
         )
-        run.write_parameters(fitted.state.parameters)
+        run.write_parameters(fitted.variables)
         lead = headline(fitted)
         classification_page(result(config, data, fitted, summary, prepare, lead)).write(run.path / "report.html")
     print(f"report: {run.path / 'report.html'}")

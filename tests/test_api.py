@@ -164,3 +164,38 @@ def test_import_loads_no_more(module, forbidden):
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert f"jaxcnn.{module}".partition(".")[0] in loaded.split()
     assert forbidden.isdisjoint(loaded.split())
+
+
+ROOMS = ("nn", "models", "interpret", "train", "data", "report", "augment")
+PLAIN = {  # values, aliases and steps of training, whose examples are the tests and the experiments
+    "nn": set(),
+    "models": set(),
+    "interpret": {"Row", "Summary"},
+    "train": {"DivergedError", "EpochRecord", "Fitted", "fit", "Run", "Metrics", "TrainState", "graph_of", "initialise",
+              "make_epoch", "make_evaluate", "make_step"},
+    "data": {"ImageSet", "Split"},
+    "report": {"Result", "classification_page"},
+    "augment": set(),
+}  # fmt: skip
+
+
+def room_names():
+    for room in ROOMS:
+        module = importlib.import_module(f"jaxcnn.{room}")
+        for name, value in vars(module).items():
+            if getattr(value, "__module__", "").startswith(f"jaxcnn.{room}") and not name.startswith("_"):
+                yield pytest.param(room, name, value, id=f"{room}.{name}")
+
+
+@pytest.mark.parametrize(("room", "name", "value"), list(room_names()))
+def test_names_of_every_room_are_documented_with_an_example(room, name, value):
+    text = inspect.getdoc(value) or ""
+    assert text.strip()
+    assert ">>>" in text or name in PLAIN[room]
+
+
+@pytest.mark.parametrize(("room", "name", "value"), list(room_names()))
+def test_defaults_of_every_room_are_keyword_only(room, name, value):
+    parameters = inspect.signature(value.__init__ if isinstance(value, type) else value).parameters.values()
+    loose = [p.name for p in parameters if p.default is not p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert loose == {"depthwise_normal": ["dtype"], "log": ["name"]}.get(name, [])

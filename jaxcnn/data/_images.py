@@ -68,7 +68,7 @@ def _check(what: str, split: Split, classes: int) -> None:
         raise ValueError(f"{what} labels run from {labels.min()} to {labels.max()}; there are {classes} classes")
 
 
-def stratified(labels: np.ndarray, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def stratified(labels: np.ndarray, share: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Indices of two parts: the second holds `share` of every class, rounded to whole images, at least one.
 
     Raises: ValueError for a share outside (0, 1) or a class with a single image.

@@ -119,5 +119,5 @@ def _read(builder: Any, split: str) -> Split:
 
 def _split(name, images, labels, class_names, source, test_share, seed) -> ImageSet:
     labels = np.asarray(labels, np.int32)
-    kept, held = stratified(labels, test_share, seed)
+    kept, held = stratified(labels, test_share, seed=seed)
     return ImageSet(name, Split(images[kept], labels[kept]), Split(images[held], labels[held]), class_names, source)

@@ -48,6 +48,11 @@ class Fitted:
     test_logits: np.ndarray
     records: tuple[EpochRecord, ...]
 
+    @property
+    def variables(self) -> nnx.State:
+        """Parameters and batch statistics of every member: what a model is restored from."""
+        return nnx.merge_state(self.state.parameters, nnx.filter_state(self.state.state, nnx.BatchStat))
+
     def member(self, index: int) -> Any:
         """The model of one member."""
         parameters, state = jax.tree.map(lambda a: a[index], (self.state.parameters, self.state.state))

@@ -121,6 +121,20 @@ def test_fit_learns_and_members_equal_single_runs():
     np.testing.assert_allclose(member, together.test_logits[1], rtol=1e-3, atol=1e-4)
 
 
+def test_fitted_variables_hold_batch_statistics():
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.norm, self.dense = nn.BatchNorm(1, rngs=rngs), nn.Dense(16, 3, rngs=rngs)
+
+        def __call__(self, x, *, train):
+            return self.dense(self.norm(x, train=train).reshape(len(x), -1))
+
+    fitted = fit(Net, DATA, prepare, optax.sgd(0.1), epochs=1, batch_size=8, seeds=2)
+    names = {"/".join(path): v.shape for path, v in nnx.to_flat_state(fitted.variables)}
+    assert names["norm/var"] == (2, 1)
+    assert names["dense/kernel"] == (2, 16, 3)
+
+
 def test_fit_augments_training_images_only():
     calls = []
 
