@@ -6,10 +6,10 @@ each channel (PyTorch's); -1 where a window lies wholly in the padding and no pi
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import Int, Shaped
 
 from jaxcnn.geometry import Padding, Window, per_axis
@@ -101,9 +101,9 @@ def _pixels(taps: Array, window: Window, space: Sequence[int], sources: list[np.
     """Flat pixel numbers, from the taps that won; `sources` says which pixel of the image each one of x is."""
     rest, flat, weight = taps.astype(jnp.int32), jnp.zeros(taps.shape, jnp.int32), 1
     for axis in reversed(range(window.rank)):
-        k, s, d, (low, _) = (v[axis] for v in (window.size, window.stride, window.dilation, window.padding))
+        k, s, d = window.size[axis], window.stride[axis], window.dilation[axis]
         around = (-1, *[1] * (window.rank - axis))
-        first = jnp.arange(taps.shape[axis + 1], dtype=jnp.int32).reshape(around) * s - low
+        first = jnp.arange(taps.shape[axis + 1], dtype=jnp.int32).reshape(around) * s - window.padding[axis][0]
         pixel = first + rest % k * d
         if len(sources[axis]) != space[axis]:
             pixel = jnp.asarray(sources[axis], jnp.int32).at[pixel].get(mode="clip")
@@ -118,7 +118,7 @@ def _check_indices(y: Array, indices: Array, space: Sequence[int]) -> None:
         raise ValueError(
             f"max_unpool: y is {_check.describe(y)} but indices is {_check.describe(indices)}; both need one shape"
         )
-    if isinstance(indices, jax.core.Tracer) or indices.size == 0:
+    if isinstance(indices, Tracer) or indices.size == 0:
         return
     low, high, count = int(indices.min()), int(indices.max()), int(np.prod(space))
     if low < -1 or high >= count:

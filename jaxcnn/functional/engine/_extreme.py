@@ -49,10 +49,13 @@ def reduced(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
 
 
 def chained(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
-    """The value alone, axis by axis over shifted images: on CPU up to three times faster than the window reduction."""
-    x = _padded(x, window, identity(x.dtype, largest))
+    """The value alone on CPU: axis by axis over shifted images where windows overlap, twice to six times as fast there."""
+    if all(s >= span for s, span in zip(window.stride, window.span)):
+        return reduced(x, window=window, space=space, largest=largest)
     for axis in reversed(range(window.rank)):
-        first, *others = (_shifted(x, window, space, axis, t) for t in range(window.size[axis]))
+        first, *others = (
+            _shifted(x, window, space, axis, t, identity(x.dtype, largest)) for t in range(window.size[axis])
+        )
         for v in others:
             first = lax.max(first, v) if largest else lax.min(first, v)
         x = first
@@ -61,8 +64,7 @@ def chained(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
 
 def won(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
     """The value and the tap of the winner."""
-    y, dtype = _padded(x, window, identity(x.dtype, largest)), tap_dtype(window)
-    taps, weight = None, 1
+    y, taps, weight, dtype = x, None, 1, tap_dtype(window)
     for axis in reversed(range(window.rank)):
         y, taps = _won_axis(y, taps, window, space, axis, weight, largest)
         weight *= window.size[axis]
@@ -73,12 +75,12 @@ def won(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
 
 def _won_axis(x: Array, taps: Array | None, window: Window, space, axis: int, weight: int, largest: bool):
     """One axis of `won`; padding gives way to the first pixel on the image even if that is no larger."""
-    y = _shifted(x, window, space, axis, 0)
-    dtype, begins = tap_dtype(window), _first_taps(window, space)[axis]
-    inner = lambda t: dtype.type(0) if taps is None else _shifted(taps, window, space, axis, t)
+    fill, dtype, begins = identity(x.dtype, largest), tap_dtype(window), _first_taps(window, space)[axis]
+    inner = lambda t: dtype.type(0) if taps is None else _shifted(taps, window, space, axis, t, np.zeros((), dtype))
+    y = _shifted(x, window, space, axis, 0, fill)
     found = jnp.broadcast_to(inner(0), y.shape)
     for t in range(1, window.size[axis]):
-        v = _shifted(x, window, space, axis, t)
+        v = _shifted(x, window, space, axis, t, fill)
         wins = (v > y) if largest else (v < y)
         if jnp.issubdtype(x.dtype, jnp.floating):
             wins |= v != v
@@ -90,12 +92,11 @@ def _won_axis(x: Array, taps: Array | None, window: Window, space, axis: int, we
 
 def taken(t: Array, taps: Array, *, window: Window, space) -> list[Array]:
     """The pixel of each winner; 0 where there was none."""
-    t = _padded(t, window, np.zeros((), t.dtype))
     y, dtype = jnp.zeros(taps.shape, t.dtype), tap_dtype(window)
     for number, at in enumerate(np.ndindex(*window.size)):
         v = t
         for axis, tap in enumerate(at):
-            v = _shifted(v, window, space, axis, tap)
+            v = _shifted(v, window, space, axis, tap, np.zeros((), t.dtype))
         y = jnp.where(taps == dtype.type(number), v, y)
     return [y]
 
@@ -163,14 +164,14 @@ def _outer(axes: list[np.ndarray]) -> np.ndarray:
     return result
 
 
-def _padded(x: Array, window: Window, fill: np.ndarray) -> Array:
-    if not any(map(any, window.padding)):
-        return x
-    return lax.pad(x, fill, [(0, 0, 0), *((low, high, 0) for low, high in window.padding), (0, 0, 0)])
-
-
-def _shifted(x: Array, window: Window, space, axis: int, tap: int) -> Array:
-    """The pixels that the outputs see through one tap of one axis."""
-    start, stride = tap * window.dilation[axis], window.stride[axis]
-    stop = start + (window.output_size(space)[axis] - 1) * stride + 1
-    return lax.slice_in_dim(x, start, stop, stride, axis + 1)
+def _shifted(x: Array, window: Window, space, axis: int, tap: int, fill: np.ndarray) -> Array:
+    """The pixels that the outputs see through one tap of one axis; `fill` where that is padding, of which no copy is made."""
+    stride, outputs = window.stride[axis], window.output_size(space)[axis]
+    offset = tap * window.dilation[axis] - window.padding[axis][0]
+    first, end = max(0, -(offset // stride)), min(outputs, (space[axis] - 1 - offset) // stride + 1)
+    if first >= end:
+        return jnp.full((*x.shape[: axis + 1], outputs, *x.shape[axis + 2 :]), fill)
+    start = first * stride + offset
+    inside = lax.slice_in_dim(x, start, start + (end - first - 1) * stride + 1, stride, axis + 1)
+    around = [(first, outputs - end, 0) if i == axis + 1 else (0, 0, 0) for i in range(x.ndim)]
+    return lax.pad(inside, fill, around) if end - first < outputs else inside
