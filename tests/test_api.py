@@ -23,6 +23,8 @@ SIGNATURES = {
     **{f"functional.conv_transpose{rank}": f"x, kernel, bias=None, *, {TRANSPOSE}, {CHANNELS}" for rank in RANKS},
     **{f"functional.{kind}_pool{rank}": POOL for kind in ("max", "min", "sum") for rank in RANKS},
     **{f"functional.avg_pool{rank}": AVERAGE for rank in RANKS},
+    **{f"functional.max_pool{rank}_with_indices": POOL for rank in RANKS},
+    **{f"functional.max_unpool{rank}": "y, indices, *, output_size" for rank in RANKS},
     "functional.batch_norm": "x, mean, variance, scale=None, bias=None, *, epsilon=1e-05",
     "functional.convolve": f"x, kernel, bias=None, *, {CONV.replace('same', 'full')}, {CHANNELS}",
     "functional.depthwise_conv": f"x, kernel, bias=None, *, {CONV}, lowering='auto'",
@@ -92,7 +94,7 @@ POSITIONAL = {"bias", "scale", "angle", "amount", "border", "s"}
 VALUES = {"geometry.Counts", "geometry.Node"}
 NO_EXAMPLE = {"geometry.Node", "functional.Explanation"}
 METHODS = {name for name in SIGNATURES if name.startswith("geometry.") and name.count(".") == 2}
-RANKED = {name for name in SIGNATURES if name.endswith(("1d", "2d", "3d"))}
+RANKED = {name for name in SIGNATURES if name.removesuffix("_with_indices").endswith(("1d", "2d", "3d"))}
 
 
 def public(module):
