@@ -11,8 +11,12 @@ from ._conv_transpose import conv_transpose as conv_transpose
 from ._conv_transpose import conv_transpose1d as conv_transpose1d
 from ._conv_transpose import conv_transpose2d as conv_transpose2d
 from ._conv_transpose import conv_transpose3d as conv_transpose3d
+from ._group_norm import group_norm as group_norm
+from ._group_norm import instance_norm as instance_norm
+from ._group_norm import layer_norm as layer_norm
 from ._layout import to_channels_first as to_channels_first
 from ._layout import to_channels_last as to_channels_last
+from ._local_response import local_response_norm as local_response_norm
 from ._lowering import Explanation as Explanation
 from ._lowering import explain as explain
 from ._max_unpool import max_pool1d_with_indices as max_pool1d_with_indices

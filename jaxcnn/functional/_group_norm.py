@@ -1,0 +1,122 @@
+"""Normalisation by statistics of the input itself: `layer_norm`, `group_norm`, `instance_norm`.
+
+    y = (x − mean) / √(variance + epsilon) · scale + bias
+
+They differ in what shares a mean: the last axes, the pixels of a group of channels, the pixels of one channel; always of one
+image. The variance is the mean of (x − mean)², biased, in float32 at least; y has the dtype of x. References: Ba et al., Layer
+normalization (2016); Wu & He, Group normalization (2018); Ulyanov et al., Instance normalization (2016).
+"""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Float
+
+from jaxcnn.geometry import per_axis
+
+from . import _check
+from ._norm import _wide
+
+
+def layer_norm(
+    x: Float[Array, "..."],
+    scale: Float[Array, "..."] | None = None,
+    bias: Float[Array, "..."] | None = None,
+    *,
+    axes: int = 1,
+    epsilon: float = 1e-5,
+) -> Float[Array, "..."]:
+    """Normalises over the last `axes` axes: 1 is each pixel over its channels (ConvNeXt), 3 each image `(h, w, c)` as a whole.
+
+    Args:
+        scale, bias: of the shape of the last `axes` axes.
+        axes: PyTorch's `normalized_shape` is `x.shape[-axes:]`.
+
+    Raises: ValueError if `axes` is not from 1 to the number of axes, or scale or bias has another shape.
+
+    >>> layer_norm(jnp.array([[1.0, 3.0], [10.0, 30.0]]), epsilon=0).tolist()
+    [[-1.0, 1.0], [-1.0, 1.0]]
+    """
+    x = _checked("layer_norm", x, 1)
+    (axes,) = per_axis(axes, 1, what="axes", name="layer_norm", least=1)
+    if axes > x.ndim:
+        raise ValueError(f"layer_norm: axes={axes} but x is {_check.describe(x)}; use 1 to {x.ndim}")
+    _check_affine("layer_norm", x.shape[x.ndim - axes :], scale, bias)
+    return _affine(x, _standard(_wide(x), range(x.ndim - axes, x.ndim), epsilon), scale, bias)
+
+
+def group_norm(
+    x: Float[Array, "n *space c"],
+    groups: int,
+    scale: Float[Array, " c"] | None = None,
+    bias: Float[Array, " c"] | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> Float[Array, "n *space c"]:
+    """Normalises each image over its pixels and the c / groups channels of a group, which lie side by side.
+
+    One group is `layer_norm` over the image (with one scale a channel), c groups are `instance_norm`.
+
+    Raises: ValueError if groups does not divide c, or scale or bias is not one number a channel.
+
+    >>> group_norm(jnp.array([[1.0, 3.0, 10.0, 30.0]]), 2, epsilon=0).tolist()
+    [[-1.0, 1.0, -1.0, 1.0]]
+    """
+    x = _checked("group_norm", x, 2)
+    c = x.shape[-1]
+    (groups,) = per_axis(groups, 1, what="groups", name="group_norm", least=1)
+    if c % groups:
+        raise ValueError(f"group_norm: groups={groups} must divide c={c} (x is {_check.describe(x)})")
+    _check_affine("group_norm", (c,), scale, bias)
+    grouped = _wide(x).reshape(*x.shape[:-1], groups, c // groups)  # (n, *space, g, c/g)
+    y = _standard(grouped, (*range(1, x.ndim - 1), x.ndim), epsilon)
+    return _affine(x, y.reshape(x.shape), scale, bias)
+
+
+def instance_norm(
+    x: Float[Array, "n *space c"],
+    scale: Float[Array, " c"] | None = None,
+    bias: Float[Array, " c"] | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> Float[Array, "n *space c"]:
+    """Normalises each channel of each image over its pixels. One pixel gives 0 (its bias).
+
+    Raises: ValueError if scale or bias is not one number a channel.
+
+    >>> instance_norm(jnp.array([[[1.0], [3.0]], [[10.0], [30.0]]]), epsilon=0)[..., 0].tolist()
+    [[-1.0, 1.0], [-1.0, 1.0]]
+    """
+    x = _check.images("instance_norm", x)
+    _check.floating("instance_norm", x)
+    _check_affine("instance_norm", x.shape[-1:], scale, bias)
+    return _affine(x, _standard(_wide(x), range(1, x.ndim - 1), epsilon), scale, bias)
+
+
+def _checked(name: str, x: Array, least: int) -> Array:
+    x = _check.array(name, "x", x)
+    _check.floating(name, x)
+    if x.ndim < least:
+        raise ValueError(f"{name}: x is {_check.describe(x)}; it must have at least {least} axes")
+    return x
+
+
+def _check_affine(name: str, shape: Sequence[int], scale: Array | None, bias: Array | None) -> None:
+    for what, v in (("scale", scale), ("bias", bias)):
+        if v is not None and _check.array(name, what, v).shape != tuple(shape):
+            raise ValueError(f"{name}: {what} is {_check.describe(v)}; it must have the shape {tuple(shape)}")
+        if v is not None:
+            _check.floating(name, v, what)
+
+
+def _standard(wide: Array, axes: Sequence[int], epsilon: float) -> Array:
+    """Mean 0, variance 1 over the axes. The second mean takes away what rounding left of a large first one."""
+    centred = wide - jnp.mean(wide, tuple(axes), keepdims=True)
+    centred = centred - jnp.mean(centred, tuple(axes), keepdims=True)
+    return centred * lax.rsqrt(jnp.mean(jnp.square(centred), tuple(axes), keepdims=True) + epsilon)
+
+
+def _affine(x: Array, y: Array, scale: Array | None, bias: Array | None) -> Array:
+    y = y if scale is None else y * jnp.asarray(scale).astype(y.dtype)
+    return (y if bias is None else y + jnp.asarray(bias).astype(y.dtype)).astype(x.dtype)
