@@ -38,6 +38,7 @@ SIGNATURES = {
     "functional.local_response_norm": "x, size, *, alpha=0.0001, beta=0.75, k=1.0",
     "functional.moments": "x",
     "functional.pad": "x, padding, *, mode='zeros', value=0.0",
+    "functional.resize": "x, output_size, *, method='linear', antialias=False, align_corners=False",
     "functional.separable_conv": f"x, depthwise_kernel, pointwise_kernel, bias=None, *, {CONV}, lowering='auto'",
     "functional.separate": "kernel, *, rank=1",
     "functional.spatially_separable_conv": f"x, column, row, bias=None, *, {CONV}, {CHANNELS}",

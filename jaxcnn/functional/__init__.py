@@ -48,6 +48,7 @@ from ._pool import sum_pool as sum_pool
 from ._pool import sum_pool1d as sum_pool1d
 from ._pool import sum_pool2d as sum_pool2d
 from ._pool import sum_pool3d as sum_pool3d
+from ._resize import resize as resize
 from ._separable import separable_conv as separable_conv
 from ._separable import separate as separate
 from ._separable import spatially_separable_conv as spatially_separable_conv
