@@ -11,6 +11,9 @@ from ._conv_transpose import conv_transpose as conv_transpose
 from ._conv_transpose import conv_transpose1d as conv_transpose1d
 from ._conv_transpose import conv_transpose2d as conv_transpose2d
 from ._conv_transpose import conv_transpose3d as conv_transpose3d
+from ._grid_sample import affine_grid as affine_grid
+from ._grid_sample import grid_sample as grid_sample
+from ._grid_sample import rotate as rotate
 from ._group_norm import group_norm as group_norm
 from ._group_norm import instance_norm as instance_norm
 from ._group_norm import layer_norm as layer_norm
