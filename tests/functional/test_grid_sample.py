@@ -66,6 +66,7 @@ def test_grid_sample_agrees_with_torch(shape, options):
 
 @pytest.mark.parametrize("align_corners", [False, True])
 @pytest.mark.parametrize("size", [(7, 5), (1, 1), (1, 3)], ids=str)
+@pytest.mark.filterwarnings("ignore:Since version 1.3:UserWarning")  # one pixel with align_corners
 def test_affine_grid_agrees_with_torch(size, align_corners):
     torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle")
     theta = normal(2, 2, 3)
