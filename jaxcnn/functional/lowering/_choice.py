@@ -6,6 +6,7 @@ condition holds and whose lowering supports the case runs; `direct` is last and 
 """
 
 from collections.abc import Callable
+from math import prod
 from types import ModuleType
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from . import blocks, direct, fft, fold, patches, phases, row_loop, tap_sum
+from . import blocks, depth_sum, direct, fft, fold, images, patches, phases, row_loop, subpixel, tap_sum
 from ._case import Case
 
 LOWERINGS: dict[str, ModuleType] = {
@@ -22,8 +23,11 @@ LOWERINGS: dict[str, ModuleType] = {
     "tap_sum": tap_sum,
     "row_loop": row_loop,
     "blocks": blocks,
+    "images": images,
     "phases": phases,
+    "subpixel": subpixel,
     "fold": fold,
+    "depth_sum": depth_sum,
     "fft": fft,
 }
 
@@ -58,7 +62,7 @@ def _narrow(case: Case) -> bool:
 
 def _few_channels(case: Case) -> bool:
     """First layers. Measured up to 27 terms on planes (5 × 5 of one channel too), 81 in volumes."""
-    if not case.unit_stride or case.direction == "kernel_grad":
+    if case.direction == "kernel_grad" or not (case.unit_stride or case.rank == 2):
         return False
     terms = case.taps * contracted(case)
     if case.direction == "input_grad":
@@ -77,6 +81,16 @@ def _large(case: Case) -> bool:
     return 1.5 * fft.operations(case) / 20e9 < 2 * case.multiply_adds / direct_rate
 
 
+def _tiny(case: Case) -> bool:
+    """So few output pixels that a convolution is one small matrix product; its patches are cheap."""
+    return case.groups == 1 and (prod(case.outputs) <= 16 or case.positions <= 98)
+
+
+def _wide_map(case: Case) -> bool:
+    """Planes of 28 × 28 outputs and more."""
+    return prod(case.outputs[-2:]) >= 784
+
+
 CPU: tuple[Rule, ...] = (
     Rule("patches", lambda case: case.taps == 1 and case.groups == 1, "1×1: one matrix product"),
     Rule(
@@ -86,9 +100,10 @@ CPU: tuple[Rule, ...] = (
     ),
     Rule(
         "patches",
-        lambda case: patches.tiles(case) and case.direction == "input_grad" and case.taps >= 16,
+        lambda case: patches.tiles(case) and case.direction == "input_grad" and (case.taps >= 16 or case.n == 1),
         "windows side by side: one matrix product put back by a reshape",
     ),
+    Rule("patches", _tiny, "a few output pixels: one matrix product"),
     Rule("fft", _large, "a large kernel: the transforms' cost does not depend on its size"),
     Rule(
         "phases",
@@ -110,8 +125,28 @@ CPU: tuple[Rule, ...] = (
     Rule("tap_sum", _few_channels, "few channels: little to contract but the window"),
     Rule(
         "fold",
-        lambda case: case.c_in <= 4 and case.rank == 3,
-        "a volume's gradient to few channels: one matrix product, shifted and added",
+        lambda case: case.c_in <= 4 and (case.rank == 3 or _wide_map(case)),
+        "a gradient to few channels: one matrix product, shifted and added",
+    ),
+    Rule(
+        "subpixel",
+        lambda case: case.c_in <= 4 and case.n >= 4 and _wide_map(case),
+        "a strided gradient to few channels: more of them on a smaller image",
+    ),
+    Rule(
+        "phases",
+        lambda case: _strided_gradient(case) and case.c_in > 4 and case.n >= 4 and _wide_map(case),
+        "XLA:CPU multiplies the zeros between strided outputs",
+    ),
+    Rule(
+        "depth_sum",
+        lambda case: case.rank == 3 and _wide_map(case),
+        "XLA:CPU has no tuned convolution of volumes: planes, a tap of the depth at a time",
+    ),
+    Rule(
+        "images",
+        lambda case: case.n >= 4 and case.c_out >= 16 and _wide_map(case),
+        "a large map's kernel gradient: patches of a whole batch leave the cache",
     ),
 )
 

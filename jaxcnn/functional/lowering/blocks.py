@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from . import _choice
 from ._case import Case
 
 WIDTH = 32  # channels a block, at least where the groups allow it
@@ -74,12 +75,10 @@ def _dense(kernel: Array, case: Case) -> Array:
 
 def _each(x: Array, b: Array, case: Case) -> Array:
     """Every block evaluated, blocks in front of the last axis of the result: `(…, blocks, c)`."""
-    from ._choice import evaluate
-
     part, count = block_case(case), b.shape[0]
     if count > UNROLL:
-        y = lax.map(lambda pair: evaluate(pair[0], pair[1], part), (_split(x, case), b))  # (blocks, …, c)
+        y = lax.map(lambda pair: _choice.evaluate(pair[0], pair[1], part), (_split(x, case), b))  # (blocks, …, c)
         return jnp.moveaxis(y, 0, -2)
     width = x.shape[-1] // count
     blocks = [lax.slice_in_dim(x, a, a + width, axis=-1) for a in range(0, x.shape[-1], width)]
-    return jnp.stack([evaluate(block, b[i], part) for i, block in enumerate(blocks)], -2)
+    return jnp.stack([_choice.evaluate(block, b[i], part) for i, block in enumerate(blocks)], -2)
