@@ -86,16 +86,25 @@ def _tiny(case: Case) -> bool:
     return case.groups == 1 and (prod(case.outputs) <= 16 or case.positions <= 98)
 
 
+def _bytes_of_g(case: Case) -> int:
+    """In float32. Written as a convolution, a kernel gradient has g where a convolution has its kernel, read for each tap."""
+    return 4 * case.positions * case.c_out
+
+
 def _wide_map(case: Case) -> bool:
     """Planes of 28 × 28 outputs and more."""
     return prod(case.outputs[-2:]) >= 784
 
 
 CPU: tuple[Rule, ...] = (
-    Rule("patches", lambda case: case.taps == 1 and case.groups == 1, "1×1: one matrix product"),
     Rule(
         "patches",
-        lambda case: patches.tiles(case) and case.direction == "kernel_grad",
+        lambda case: case.taps == 1 and case.groups == 1 and (case.unit_stride or case.direction != "conv"),
+        "1×1: one matrix product",
+    ),
+    Rule(
+        "patches",
+        lambda case: patches.tiles(case) and case.direction == "kernel_grad" and _bytes_of_g(case) >= 2 << 20,
         "windows side by side: one matrix product, where XLA:CPU runs a window as large as the image",
     ),
     Rule(
@@ -125,12 +134,12 @@ CPU: tuple[Rule, ...] = (
     Rule("tap_sum", _few_channels, "few channels: little to contract but the window"),
     Rule(
         "fold",
-        lambda case: case.c_in <= 4 and (case.rank == 3 or _wide_map(case)),
+        lambda case: case.rank == 3 and case.c_in <= 4 or case.taps * case.c_in <= 32 and _wide_map(case),
         "a gradient to few channels: one matrix product, shifted and added",
     ),
     Rule(
         "subpixel",
-        lambda case: case.c_in <= 4 and case.n >= 4 and _wide_map(case),
+        lambda case: case.rank == 2 and case.c_in <= 4 and case.n >= 4 and _wide_map(case),
         "a strided gradient to few channels: more of them on a smaller image",
     ),
     Rule(
@@ -140,13 +149,13 @@ CPU: tuple[Rule, ...] = (
     ),
     Rule(
         "depth_sum",
-        lambda case: case.rank == 3 and _wide_map(case),
+        lambda case: _wide_map(case) and (prod(case.window.size[1:]) > 1 or case.direction == "kernel_grad"),
         "XLA:CPU has no tuned convolution of volumes: planes, a tap of the depth at a time",
     ),
     Rule(
         "images",
-        lambda case: case.n >= 4 and case.c_out >= 16 and _wide_map(case),
-        "a large map's kernel gradient: patches of a whole batch leave the cache",
+        lambda case: case.n >= 4 and _bytes_of_g(case) >= 20 << 20,
+        "a large kernel gradient: what is read for each tap leaves the cache",
     ),
 )
 

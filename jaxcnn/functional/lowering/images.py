@@ -2,9 +2,9 @@
 
     dk = Σ_blocks  kernel_grad(x[block], g[block])
 
-Written as a convolution (`direct`), a kernel gradient has the batch where a convolution has its input channels, and the pixels
-where it has its taps: XLA:CPU lays out patches of `pixels · batch` columns for every tap. With two images at a time they stay in
-the cache; large maps gain up to six times, small ones lose.
+Written as a convolution (`direct`), a kernel gradient has the batch where a convolution has its input channels and g where that
+has its kernel, which is read anew for each tap. Of two images it stays in the cache: from 20 MiB of g on that is up to six times
+faster, below 10 MiB up to twice slower.
 """
 
 import jax.numpy as jnp
