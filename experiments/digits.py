@@ -11,8 +11,9 @@ Expected: digits 0.989 ± 0.003 (3 seeds) in about a minute on 2 cores; MNIST 0.
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optax
@@ -64,12 +65,12 @@ def main(config: Config) -> None:
     """Loads, trains, writes the run folder, prints the result."""
     console = Console()
     data = load(config.dataset, data_dir=config.data_dir)
+    config = resolve(config, data)
     build = builder(config, data)
-    summary = summarise(build(nnx.Rngs(0)), (1, *models.image_size(config.model), data.image_shape[-1]))
+    size = size_of(config, data)
+    summary = summarise(build(nnx.Rngs(0)), (1, *size, data.image_shape[-1]))
     console.print(summary.table())
-    small = len(data.train) < 10_000
-    epochs = config.epochs if config.epochs is not None else 30 if small else 5
-    prepare = preparer(data, models.image_size(config.model))
+    prepare, epochs = preparer(data, size), config.epochs or 0
     with run_folder(config.runs, "digits", config=config, source=__file__) as run, progress(epochs, console) as show:
         steps = max(1, epochs * (len(data.train) // max(config.batch_size, 1)))
         schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, steps // 10, steps)
@@ -82,14 +83,34 @@ def main(config: Config) -> None:
             batch_size=config.batch_size,
             seeds=config.seeds,
             seed=config.seed,
-            augment=jitter if (small if config.augment is None else config.augment) else None,
+            augment=jitter if config.augment else None,
             on_epoch=lambda record: show(run.log(record)),
         )
-        run.write_parameters(fitted.state.parameters)
+        run.write_parameters(fitted.variables)
         lead = headline(fitted)
         classification_page(result(config, data, fitted, summary, prepare, lead)).write(run.path / "report.html")
-    console.print(f"report: {run.path / 'report.html'}", highlight=False, soft_wrap=True)
-    console.print(lead, highlight=False)
+    print(f"report: {run.path / 'report.html'}")
+    print(lead)
+
+
+def resolve(config: Config, data: ImageSet) -> Config:
+    """The options with every default filled in for this set.
+
+    Raises: ValueError for an option that is out of range or that the model does not have.
+    """
+    if not 0 < config.learning_rate < float("inf"):
+        raise ValueError(f"learning_rate={config.learning_rate} must be positive")
+    if config.model == "lenet5_1998" and config.dropout:
+        raise ValueError(f"dropout={config.dropout}: lenet5_1998 has none; leave it at 0")
+    small = len(data.train) < 10_000
+    epochs = (30 if small else 5) if config.epochs is None else config.epochs
+    return replace(config, epochs=epochs, augment=small if config.augment is None else config.augment)
+
+
+def size_of(config: Config, data: ImageSet) -> tuple[int, int]:
+    """Height and width that images are brought to: the model's own, or the set's where that is larger."""
+    (h, w), (own_h, own_w) = data.image_shape[:2], models.image_size(config.model)
+    return max(h, own_h), max(w, own_w)
 
 
 def jitter(key: Array, x: Array) -> Array:
@@ -99,7 +120,11 @@ def jitter(key: Array, x: Array) -> Array:
 
 def builder(config: Config, data: ImageSet) -> Callable[[nnx.Rngs], nnx.Module]:
     """The constructor of the chosen model for this set."""
-    options: dict[str, int | float] = {"num_classes": len(data.class_names), "in_features": data.image_shape[-1]}
+    options: dict[str, Any] = {
+        "image_size": size_of(config, data),
+        "num_classes": len(data.class_names),
+        "in_features": data.image_shape[-1],
+    }
     if config.model != "lenet5_1998":
         options["dropout"] = config.dropout
     return lambda rngs: models.create(config.model, rngs=rngs, **options)
@@ -109,7 +134,7 @@ def headline(fitted: Fitted) -> str:
     """`test accuracy mean ± sd (n seeds)` after the last epoch; the deviation is the sample's."""
     accuracy = np.array(fitted.records[-1].test_accuracy)
     deviation = accuracy.std(ddof=1) if len(accuracy) > 1 else 0.0
-    return f"test accuracy {accuracy.mean():.3f} ± {deviation:.3f} ({len(accuracy)} seeds)"
+    return f"test accuracy {accuracy.mean():.3f} ± {deviation:.3f} ({len(accuracy)} seed{'s' * (len(accuracy) > 1)})"
 
 
 def result(config: Config, data: ImageSet, fitted: Fitted, summary: Summary, prepare, lead: str) -> Result:

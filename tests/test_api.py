@@ -15,6 +15,7 @@ TRANSPOSE = "stride=1, padding='same', output_padding=0, output_size=None, dilat
 POOL = "x, window, *, stride=None, padding='valid', padding_mode='zeros', dilation=1, ceil_mode=False"
 AVERAGE = f"{POOL}, count_include_pad=True, divisor=None"
 CHANNELS = "groups=1, lowering='auto'"
+REPLICATE = "padding='same', padding_mode='replicate'"
 RANKS = ("", "1d", "2d", "3d")
 
 SIGNATURES = {
@@ -22,6 +23,8 @@ SIGNATURES = {
     **{f"functional.conv_transpose{rank}": f"x, kernel, bias=None, *, {TRANSPOSE}, {CHANNELS}" for rank in RANKS},
     **{f"functional.{kind}_pool{rank}": POOL for kind in ("max", "min", "sum") for rank in RANKS},
     **{f"functional.avg_pool{rank}": AVERAGE for rank in RANKS},
+    **{f"functional.max_pool{rank}_with_indices": POOL for rank in RANKS},
+    **{f"functional.max_unpool{rank}": "y, indices, *, output_size" for rank in RANKS},
     "functional.batch_norm": "x, mean, variance, scale=None, bias=None, *, epsilon=1e-05",
     "functional.convolve": f"x, kernel, bias=None, *, {CONV.replace('same', 'full')}, {CHANNELS}",
     "functional.depthwise_conv": f"x, kernel, bias=None, *, {CONV}, lowering='auto'",
@@ -38,22 +41,22 @@ SIGNATURES = {
     "functional.to_channels_last": "x, *, batched=True",
     "functional.filters.apply": "x, kernel, *, padding='same', padding_mode='replicate'",
     "functional.filters.apply_separable": "x, column, row, *, padding='same', padding_mode='replicate'",
-    "functional.filters.box": "x, size, **padding",
+    "functional.filters.box": f"x, size, *, {REPLICATE}",
     "functional.filters.box_kernel": "size",
-    "functional.filters.edge": "x, angle=90.0, *, operator='prewitt', absolute=False, **padding",
-    "functional.filters.edge_enhance": "x, amount=1.0, *, sigma=1.0, **padding",
+    "functional.filters.edge": f"x, angle=90.0, *, operator='prewitt', absolute=False, {REPLICATE}",
+    "functional.filters.edge_enhance": f"x, amount=1.0, *, sigma=1.0, {REPLICATE}",
     "functional.filters.edge_kernel": "angle=90.0, *, operator='prewitt'",
-    "functional.filters.gaussian": "x, sigma, *, size=None, **padding",
+    "functional.filters.gaussian": f"x, sigma, *, size=None, {REPLICATE}",
     "functional.filters.gaussian_kernel": "sigma, *, size=None",
-    "functional.filters.gradient_magnitude": "x, *, operator='sobel', **padding",
-    "functional.filters.laplacian": "x, *, diagonal=False, **padding",
+    "functional.filters.gradient_magnitude": f"x, *, operator='sobel', {REPLICATE}",
+    "functional.filters.laplacian": f"x, *, diagonal=False, {REPLICATE}",
     "functional.filters.laplacian_kernel": "*, diagonal=False",
-    "functional.filters.line": "x, angle=90.0, *, size=3, **padding",
+    "functional.filters.line": f"x, angle=90.0, *, size=3, {REPLICATE}",
     "functional.filters.line_kernel": "angle=90.0, *, size=3",
-    "functional.filters.prewitt": "x, angle=90.0, **padding",
-    "functional.filters.scharr": "x, angle=90.0, **padding",
-    "functional.filters.sharpen": "x, amount=1.0, **padding",
-    "functional.filters.sobel": "x, angle=90.0, **padding",
+    "functional.filters.prewitt": f"x, angle=90.0, *, {REPLICATE}",
+    "functional.filters.scharr": f"x, angle=90.0, *, {REPLICATE}",
+    "functional.filters.sharpen": f"x, amount=1.0, *, {REPLICATE}",
+    "functional.filters.sobel": f"x, angle=90.0, *, {REPLICATE}",
     "geometry.Counts": "parameters=0, multiply_adds=0, bytes=0",
     "geometry.Node": "inputs, window=None",
     "geometry.ReceptiveField": "size, jump, start",
@@ -79,15 +82,19 @@ SIGNATURES = {
     "geometry.dense_counts": "inputs, outputs, *, bias=True, batch=1, itemsize=4",
     "geometry.graph": "nodes, *, rank=2, source='image'",
     "geometry.per_axis": "value, rank, *, what, name, least",
-    "geometry.pool_counts": "window, space, channels, *, batch=1, itemsize=4",
-    "geometry.separable_counts": "window, space, c_in, c_out, *, multiplier=1, bias=True, batch=1",
+    "geometry.norm_counts": "space, channels, *, batch=1, itemsize=4",
+    "geometry.pool_counts": "window, space, channels, *, weighted=False, batch=1, itemsize=4",
+    "geometry.separable_counts": "window, space, c_in, c_out, *, multiplier=1, bias=True, batch=1, itemsize=4",
+    "geometry.spatially_separable_counts": (
+        "window, space, c_in, c_out, *, c_middle=None, groups=1, bias=True, batch=1, itemsize=4"
+    ),
 }
 # defaults that may be given by position: the affine pair, the one number a filter is about, plain value classes, axis rules
 POSITIONAL = {"bias", "scale", "angle", "amount", "border", "s"}
 VALUES = {"geometry.Counts", "geometry.Node"}
 NO_EXAMPLE = {"geometry.Node", "functional.Explanation"}
 METHODS = {name for name in SIGNATURES if name.startswith("geometry.") and name.count(".") == 2}
-RANKED = {name for name in SIGNATURES if name.endswith(("1d", "2d", "3d"))}
+RANKED = {name for name in SIGNATURES if name.removesuffix("_with_indices").endswith(("1d", "2d", "3d"))}
 
 
 def public(module):
@@ -159,3 +166,38 @@ def test_import_loads_no_more(module, forbidden):
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert f"jaxcnn.{module}".partition(".")[0] in loaded.split()
     assert forbidden.isdisjoint(loaded.split())
+
+
+ROOMS = ("nn", "models", "interpret", "train", "data", "report", "augment")
+PLAIN = {  # values, aliases and steps of training, whose examples are the tests and the experiments
+    "nn": set(),
+    "models": set(),
+    "interpret": {"Row", "Summary"},
+    "train": {"DivergedError", "EpochRecord", "Fitted", "fit", "Run", "Metrics", "TrainState", "graph_of", "initialise",
+              "make_epoch", "make_evaluate", "make_step"},
+    "data": {"ImageSet", "Split"},
+    "report": {"Result", "classification_page"},
+    "augment": set(),
+}  # fmt: skip
+
+
+def room_names():
+    for room in ROOMS:
+        module = importlib.import_module(f"jaxcnn.{room}")
+        for name, value in vars(module).items():
+            if getattr(value, "__module__", "").startswith(f"jaxcnn.{room}") and not name.startswith("_"):
+                yield pytest.param(room, name, value, id=f"{room}.{name}")
+
+
+@pytest.mark.parametrize(("room", "name", "value"), list(room_names()))
+def test_names_of_every_room_are_documented_with_an_example(room, name, value):
+    text = inspect.getdoc(value) or ""
+    assert text.strip()
+    assert ">>>" in text or name in PLAIN[room]
+
+
+@pytest.mark.parametrize(("room", "name", "value"), list(room_names()))
+def test_defaults_of_every_room_are_keyword_only(room, name, value):
+    parameters = inspect.signature(value.__init__ if isinstance(value, type) else value).parameters.values()
+    loose = [p.name for p in parameters if p.default is not p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert loose == {"depthwise_normal": ["dtype"], "log": ["name"]}.get(name, [])

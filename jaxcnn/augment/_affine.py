@@ -10,6 +10,8 @@ from jax import Array
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Float
 
+from jaxcnn.functional import _check
+
 
 def affine(
     x: Float[Array, "n h w c"], matrix: Float[Array, "n 2 2"], shift: Float[Array, "n 2"]
@@ -24,7 +26,12 @@ def affine(
     >>> affine(x, jnp.eye(2)[None], jnp.array([[0.0, 1.0]]))[0, 0, :, 0].tolist()
     [0.0, 0.0, 1.0]
     """
-    _, h, w, _ = x.shape
+    x = _check.images("affine", x, 2)
+    _check.floating("affine", x)
+    n, h, w, _ = x.shape
+    for what, array, shape in (("matrix", matrix, (n, 2, 2)), ("shift", shift, (n, 2))):
+        if _check.array("affine", what, array).shape != shape:
+            raise ValueError(f"affine: {what} is {_check.describe(array)}; it must have the shape {shape}")
     centre = jnp.array([h / 2, w / 2], jnp.float32)
     rows, columns = jnp.meshgrid(jnp.arange(h) + 0.5, jnp.arange(w) + 0.5, indexing="ij")
     grid = jnp.stack([rows, columns], -1) - centre  # (h, w, 2)
@@ -57,6 +64,9 @@ def random_affine(
     >>> random_affine(jax.random.key(0), jnp.ones((2, 5, 7, 1)), degrees=10, scale=0.1).shape
     (2, 5, 7, 1)
     """
+    x = _check.images("random_affine", x, 2)
+    if not scale > -1:
+        raise ValueError(f"random_affine: scale={scale} must be above -1; 0.1 means from 1 / 1.1 to 1.1")
     n, h, w, _ = x.shape
     draw = jax.random.uniform(key, (n, 5), jnp.float32, -1, 1)
     angle, factor = jnp.deg2rad(degrees) * draw[:, 0], (1 + scale) ** draw[:, 1]
@@ -64,4 +74,5 @@ def random_affine(
     turn = jnp.stack([jnp.stack([cosine, sine], -1), jnp.stack([-sine, cosine], -1)], 1)  # (n, 2, 2)
     lean = jnp.eye(2) + shear * draw[:, 2, None, None] * jnp.array([[0.0, 0.0], [1.0, 0.0]])
     shift = draw[:, 3:] * translate * jnp.array([h, w], jnp.float32)
-    return affine(x, turn @ lean, shift)
+    with _check.named("affine", "random_affine"):
+        return affine(x, turn @ lean, shift)

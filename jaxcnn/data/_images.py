@@ -56,15 +56,19 @@ class ImageSet:
 
 def _check(what: str, split: Split, classes: int) -> None:
     images, labels = split.images, split.labels
+    if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray):
+        raise ValueError(f"{what} is made of {type(images).__name__} and {type(labels).__name__}; use NumPy arrays")
     if images.ndim != 4 or images.dtype != np.uint8:
         raise ValueError(f"{what} images are {images.dtype}{list(images.shape)}; they must be uint8 (n, h, w, c)")
     if len(images) != len(labels) or not len(labels):
         raise ValueError(f"{what} has {len(images)} images and {len(labels)} labels; there must be as many, and some")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{what} labels are {labels.dtype}; they must be integers")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"{what} labels run from {labels.min()} to {labels.max()}; there are {classes} classes")
 
 
-def stratified(labels: np.ndarray, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def stratified(labels: np.ndarray, share: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Indices of two parts: the second holds `share` of every class, rounded to whole images, at least one.
 
     Raises: ValueError for a share outside (0, 1) or a class with a single image.

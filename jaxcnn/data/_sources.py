@@ -7,6 +7,7 @@ Alpaydin & Kaynak, 1998). TFDS sets are read through `tfds.data_source`, which n
 
 import logging
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from ._images import ImageSet, Split, stratified
+
+NAME = re.compile(r"[a-z]\w*(/[\w.-]+)?(:[\w.]+)?")  # as TFDS writes it: name/config:version
 
 
 def load(name: str, *, data_dir: str | Path | None = None, test_share: float = 0.2, seed: int = 0) -> ImageSet:
@@ -32,6 +35,10 @@ def load(name: str, *, data_dir: str | Path | None = None, test_share: float = 0
     >>> digits.train.images.shape, len(digits.test)
     ((1438, 8, 8, 1), 359)
     """
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ValueError(f'load: there is no data set {name!r}; give "digits" or a TFDS name such as "mnist"')
+    if seed < 0:
+        raise ValueError(f"load: seed={seed} must not be negative")
     if name == "digits":
         return _digits(test_share, seed)
     return _tfds(name, data_dir, test_share, seed)
@@ -63,7 +70,7 @@ def _tfds(name: str, data_dir: str | Path | None, test_share: float, seed: int) 
             f"load: {name} is not prepared in {where}; give --data-dir or TFDS_DATA_DIR where it is, or prepare it: "
             f"tfds.builder({name!r}, file_format='array_record').download_and_prepare()"
         )
-    _check_features(name, builder.info.features)
+    _check_features(name, builder.info)
     class_names = tuple(builder.info.features["label"].names)
     splits, source = builder.info.splits, f"TFDS {builder.info.full_name}"
     train = _read(builder, "train")
@@ -82,13 +89,19 @@ def _import_tfds(name: str) -> Any:
     return tfds
 
 
-def _check_features(name: str, features: Any) -> None:
+def _check_features(name: str, info: Any) -> None:
+    features = info.features
     if not {"image", "label"} <= set(features):
         raise ValueError(f"load: {name} has the features {', '.join(features)}; it must have image and label")
-    if None in features["image"].shape:
-        raise ValueError(
-            f"load: the images of {name} are {features['image'].shape}, of many sizes; they must have one size"
-        )
+    image, label = features["image"], features["label"]
+    if None in image.shape:
+        raise ValueError(f"load: the images of {name} are {image.shape}, of many sizes; they must have one size")
+    if np.dtype(image.np_dtype) != np.uint8:
+        raise ValueError(f"load: the images of {name} are {np.dtype(image.np_dtype)}; they must be uint8")
+    if getattr(label, "names", None) is None:
+        raise ValueError(f"load: the labels of {name} have no names; they must be classes")
+    if "train" not in info.splits:
+        raise ValueError(f"load: {name} has the splits {', '.join(info.splits)}; it must have train")
 
 
 def _read(builder: Any, split: str) -> Split:
@@ -106,5 +119,5 @@ def _read(builder: Any, split: str) -> Split:
 
 def _split(name, images, labels, class_names, source, test_share, seed) -> ImageSet:
     labels = np.asarray(labels, np.int32)
-    kept, held = stratified(labels, test_share, seed)
+    kept, held = stratified(labels, test_share, seed=seed)
     return ImageSet(name, Split(images[kept], labels[kept]), Split(images[held], labels[held]), class_names, source)

@@ -15,6 +15,14 @@ from ._layout import to_channels_first as to_channels_first
 from ._layout import to_channels_last as to_channels_last
 from ._lowering import Explanation as Explanation
 from ._lowering import explain as explain
+from ._max_unpool import max_pool1d_with_indices as max_pool1d_with_indices
+from ._max_unpool import max_pool2d_with_indices as max_pool2d_with_indices
+from ._max_unpool import max_pool3d_with_indices as max_pool3d_with_indices
+from ._max_unpool import max_pool_with_indices as max_pool_with_indices
+from ._max_unpool import max_unpool as max_unpool
+from ._max_unpool import max_unpool1d as max_unpool1d
+from ._max_unpool import max_unpool2d as max_unpool2d
+from ._max_unpool import max_unpool3d as max_unpool3d
 from ._norm import batch_norm as batch_norm
 from ._norm import moments as moments
 from ._pad import pad as pad

@@ -85,16 +85,18 @@ def named(inner: str | tuple[str, ...], outer: str, kernel: str = "kernel") -> I
         raise type(error)(f"{outer}: {re.sub('(?<!_)kernel', kernel, text)}") from None
 
 
-def ranked(function: Callable[P, T], rank: int, *, position: int = 0) -> Callable[P, T]:
-    """`function` for exactly `rank` spatial axes, under the name with that suffix; x is argument number `position`."""
-    name = f"{function.__name__}{rank}d"
+def ranked(
+    function: Callable[P, T], rank: int, *, position: int = 0, what: str = "x", suffix: str = ""
+) -> Callable[P, T]:
+    """`function` for exactly `rank` spatial axes, which its name says before `suffix`; images: argument `position`, `what`."""
+    name = f"{function.__name__.removesuffix(suffix)}{rank}d{suffix}"
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        images(name, args[position] if len(args) > position else kwargs.get("x"), rank)
+        images(name, args[position] if len(args) > position else kwargs.get(what), rank)
         with named(function.__name__, name):
             return function(*args, **kwargs)
 
     wrapper.__name__ = wrapper.__qualname__ = name
-    wrapper.__doc__ = f"`{function.__name__}` for x `{AXES[rank]}`, its rank checked; everything else as there."
+    wrapper.__doc__ = f"`{function.__name__}` for {what} `{AXES[rank]}`, its rank checked; everything else as there."
     return wrapper

@@ -54,6 +54,7 @@ def conv(
     (1, 3, 3, 6)
     """
     x, kernel = _check.images("conv", x), _check.array("conv", "kernel", kernel)
+    bias = None if bias is None else _check.array("conv", "bias", bias)
     groups = _check_arrays(x, kernel, bias, groups)
     _check.one_of("conv", "padding_mode", padding_mode, MODES)
     options = {"stride": stride, "dilation": dilation, "name": "conv"}
@@ -167,7 +168,7 @@ def _check_arrays(x: Array, kernel: Array, bias: Array | None, groups: int) -> i
             f"conv: kernel is {_check.describe(kernel)} with c_in // groups = {c_of_group}; x has {c_in} channels in "
             f"{groups} groups, so it must be {c_in // groups} {of_x}"
         )
-    if bias is not None and _check.array("conv", "bias", bias).shape != (c_out,):
+    if bias is not None and bias.shape != (c_out,):
         raise ValueError(f"conv: bias is {_check.describe(bias)}; it must have the shape ({c_out},)")
     _check.same_dtype("conv", x, kernel=kernel, bias=bias)
     return groups

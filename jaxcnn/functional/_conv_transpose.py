@@ -49,6 +49,7 @@ def conv_transpose(
     """
     name = "conv_transpose"
     x, kernel = _check.images(name, x), _check.array(name, "kernel", kernel)
+    bias = None if bias is None else _check.array(name, "bias", bias)
     _check_arrays(x, kernel, bias, groups)
     window, space = adjoint_window(
         kernel.shape[:-2],
@@ -83,7 +84,7 @@ def _check_arrays(x: Array, kernel: Array, bias: Array | None, groups: int) -> N
     if kernel.shape[-1] != x.shape[-1]:
         raise ValueError(f"{shape} end with c_in={x.shape[-1]}, as the kernel of the convolution it transposes {of_x}")
     c_out = kernel.shape[-2] * groups
-    if bias is not None and _check.array("conv_transpose", "bias", bias).shape != (c_out,):
+    if bias is not None and bias.shape != (c_out,):
         raise ValueError(f"conv_transpose: bias is {_check.describe(bias)}; it must have the shape ({c_out},)")
     _check.same_dtype("conv_transpose", x, kernel=kernel, bias=bias)
     if not jnp.issubdtype(x.dtype, jnp.inexact):

@@ -20,7 +20,7 @@ def check_lowering(name: str, case: Case, lowering: str) -> None:
     Raises: ValueError that says why, and which ones can.
     """
     words = ", ".join(f'"{word}"' for word in ("auto", *LOWERINGS))
-    if lowering != "auto" and lowering not in LOWERINGS:
+    if not isinstance(lowering, str) or lowering not in ("auto", *LOWERINGS):
         raise ValueError(f"{name}: lowering={lowering!r} is unknown; use {words}")
     if lowering == "auto":
         return

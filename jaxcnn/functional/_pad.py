@@ -43,8 +43,12 @@ def pad(
     """
     x = _check.images("pad", x)
     _check.one_of("pad", "mode", mode, MODES)
-    if isinstance(padding, str):
+    if isinstance(padding, str) or (isinstance(padding, Sequence) and any(isinstance(p, str) for p in padding)):
         raise ValueError(f"pad: padding={padding!r} has no meaning without a window; use an int or (low, high) pairs")
+    if value and mode != "zeros":
+        raise ValueError(f'pad: value={value!r} fills nothing with mode="{mode}"; it belongs to mode="zeros"')
+    if value != np.asarray(value).astype(x.dtype):
+        raise ValueError(f"pad: value={value!r} is no {x.dtype} number; cast x, or choose another value")
     pairs = Window.resolve(1, x.shape[1:-1], padding=padding, name="pad").padding
     return pad_pairs("pad", x, pairs, mode, value)
 

@@ -14,7 +14,7 @@ Common arguments:
     ceil_mode: keep the ragged edge: a last window that starts inside the image or its low padding and is cut off by its end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from jaxcnn.geometry import Padding, Window
 
 from . import _check
 from ._pad import MODES, pad_pairs
+from .engine import extreme
 
 Ints = int | Sequence[int]
 
@@ -42,15 +43,18 @@ def max_pool(
 ) -> Shaped[Array, "n *outputs c"]:
     """Largest pixel of each window; NaN if there is one. The arguments are described in the module.
 
+    The gradient goes to the first of equal pixels, row by row, and to the last of several NaN (PyTorch's rules); a window
+    without a pixel on the image gives -inf (integers: the least) and passes no gradient on.
+
     Raises: ValueError for shapes that do not fit, an unknown word or a window larger than the padded image.
 
     >>> x = jnp.array([[4.0, 3, 1, 5], [1, 3, 4, 8], [4, 5, 4, 3], [6, 5, 9, 4]])[None, :, :, None]
     >>> max_pool(x, 2)[0, :, :, 0].tolist()
     [[4.0, 8.0], [6.0, 9.0]]
     """
-    x, full, _ = _resolve("max_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    x, full, _ = resolve("max_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.ordered("max_pool", x)
-    return _extreme(x, full, lax.max, _lowest(x.dtype))
+    return extreme(x, full, largest=True)
 
 
 def min_pool(
@@ -68,9 +72,9 @@ def min_pool(
     >>> min_pool(jnp.array([3.0, 1, 2, 5])[None, :, None], 2)[0, :, 0].tolist()
     [1.0, 2.0]
     """
-    x, full, _ = _resolve("min_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    x, full, _ = resolve("min_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.ordered("min_pool", x)
-    return _extreme(x, full, lax.min, _highest(x.dtype))
+    return extreme(x, full, largest=False)
 
 
 def sum_pool(
@@ -90,7 +94,7 @@ def sum_pool(
     >>> sum_pool(jnp.array([3.0, 1, 2, 5])[None, :, None], 2)[0, :, 0].tolist()
     [4.0, 7.0]
     """
-    x, full, _ = _resolve("sum_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    x, full, _ = resolve("sum_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.same_dtype("sum_pool", x)
     return _sum(x, full).astype(x.dtype)
 
@@ -119,7 +123,7 @@ def avg_pool(
     >>> avg_pool(x, 2)[0, :, :, 0].tolist()
     [[2.75, 4.5], [5.0, 5.0]]
     """
-    x, full, border = _resolve("avg_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    x, full, border = resolve("avg_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("avg_pool", x)
     if not isinstance(divisor, int | float | np.number | None):
         raise TypeError(f"avg_pool: divisor={divisor!r} must be a number, or None for the window's size")
@@ -164,7 +168,7 @@ sum_pool1d, sum_pool2d, sum_pool3d = (_check.ranked(sum_pool, rank) for rank in 
 avg_pool1d, avg_pool2d, avg_pool3d = (_check.ranked(avg_pool, rank) for rank in (1, 2, 3))
 
 
-def _resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode):
+def resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode):
     """x (padded already where the mode puts real pixels there), its window, and the padding without the ragged edge."""
     x = _check.images(name, x)
     _check.one_of(name, "padding_mode", padding_mode, MODES)
@@ -176,42 +180,18 @@ def _resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode
     return x, Window.resolve(window, x.shape[1:-1], padding=border, ceil_mode=ceil_mode, **options), border
 
 
-def _reduce_window(x: Array, identity: np.ndarray, reduce: Callable, window: Window) -> Array:
+def _sum(x: Array, window: Window) -> Array:
+    wide = x.astype(_accumulator(x.dtype))
     around = lambda entries, fill: (fill, *entries, fill)
     return lax.reduce_window(
-        x,
-        identity,
-        reduce,
+        wide,
+        np.zeros((), wide.dtype),
+        lax.add,
         around(window.size, 1),
         around(window.stride, 1),
         around(window.padding, (0, 0)),
         window_dilation=around(window.dilation, 1),
     )
-
-
-def _extreme(x: Array, window: Window, reduce: Callable, identity: np.ndarray) -> Array:
-    if set(window.dilation) == {1}:
-        return _reduce_window(x, identity, reduce, window)
-    # XLA has no gradient of a dilated maximum (jax#7815): reduce the shifted images instead
-    padded = pad_pairs("max_pool", x, window.padding, value=identity)
-    shifted = [_tap(padded, window, at, x.shape[1:-1]) for at in np.ndindex(window.size)]
-    result = shifted[0]
-    for other in shifted[1:]:
-        result = reduce(result, other)
-    return result
-
-
-def _tap(padded: Array, window: Window, at: tuple[int, ...], space: Sequence[int]) -> Array:
-    """The pixel that every output sees through the tap `at`: `(n, *outputs, c)`."""
-    start = [t * d for t, d in zip(at, window.dilation)]
-    stop = [a + (o - 1) * s + 1 for a, o, s in zip(start, window.output_size(space), window.stride)]
-    n, c = padded.shape[0], padded.shape[-1]
-    return lax.slice(padded, (0, *start, 0), (n, *stop, c), (1, *window.stride, 1))
-
-
-def _sum(x: Array, window: Window) -> Array:
-    wide = x.astype(_accumulator(x.dtype))
-    return _reduce_window(wide, np.zeros((), wide.dtype), lax.add, window)
 
 
 def _accumulator(dtype) -> np.dtype:
@@ -228,15 +208,3 @@ def _pixel_counts(window: Window, space: Sequence[int], border) -> np.ndarray:
     for axis in counts[1:]:
         total = total[..., None] * axis
     return np.maximum(total, 1)[..., None]
-
-
-def _lowest(dtype) -> np.ndarray:
-    if jnp.issubdtype(dtype, jnp.bool_):
-        return np.array(False)
-    return np.array(-np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min, dtype)
-
-
-def _highest(dtype) -> np.ndarray:
-    if jnp.issubdtype(dtype, jnp.bool_):
-        return np.array(True)
-    return np.array(np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max, dtype)

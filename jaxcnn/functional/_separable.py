@@ -47,6 +47,7 @@ def separable_conv(
             f"(c_in · multiplier, c_out) = ({middle.shape[-1]}, c_out)"
         )
     kernel = pointwise_kernel.reshape((1,) * (x.ndim - 2) + pointwise_kernel.shape)  # (1, 1, c_middle, c_out)
+    _check.same_dtype("separable_conv", middle, pointwise_kernel=pointwise_kernel)
     with _check.named("conv", "separable_conv"):
         return conv(middle, kernel, bias)
 
@@ -111,17 +112,19 @@ def separate(
     kernel = _check.array("separate", "kernel", kernel)
     _check.floating("separate", kernel, "kernel")
     (rank,) = per_axis(rank, 1, what="rank", name="separate", least=1)
-    if kernel.ndim not in (2, 4):
+    if kernel.ndim not in (2, 4) or not kernel.size:
         raise ValueError(f"separate: kernel is {_check.describe(kernel)}; it must be (kh, kw) or (kh, kw, c_in, c_out)")
     kh, kw, c_in, c_out = kernel.shape if kernel.ndim == 4 else (*kernel.shape, 1, 1)
     most = min(kh * c_in, kw * c_out) if kernel.ndim == 4 else 1
     if rank > most:
         raise ValueError(f"separate: rank={rank} must be from 1 to {most} (kernel is {_check.describe(kernel)})")
-    matrix = kernel.reshape(kh, kw, c_in, c_out).transpose(0, 2, 1, 3).reshape(kh * c_in, kw * c_out)
+    wide = kernel.astype(jnp.float32) if kernel.dtype.itemsize < 4 else kernel  # LAPACK has no 16-bit floats
+    matrix = wide.reshape(kh, kw, c_in, c_out).transpose(0, 2, 1, 3).reshape(kh * c_in, kw * c_out)
     u, s, v = jnp.linalg.svd(matrix, full_matrices=False)  # (kh·c_in, m), (m,), (m, kw·c_out)
     scale = jnp.sqrt(s[:rank])
     column = (u[:, :rank] * scale).reshape(kh, c_in, rank)
     row = (v[:rank] * scale[:, None]).reshape(rank, kw, c_out).swapaxes(0, 1)  # (kw, rank, c_out)
     norm = jnp.linalg.norm(matrix)
     residual = jnp.linalg.norm(s[rank:]) / jnp.where(norm > 0, norm, 1)
+    column, row, residual = (a.astype(kernel.dtype) for a in (column, row, residual))
     return (column, row, residual) if kernel.ndim == 4 else (column[:, 0, 0], row[:, 0, 0], residual)

@@ -75,13 +75,22 @@ def edge_kernel(angle: float = 90.0, *, operator: str = "prewitt") -> np.ndarray
     [[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]]
     """
     _check.one_of("edge_kernel", "operator", operator, tuple(SMOOTHING))
+    _finite("edge_kernel", "angle", angle)
     vertical = np.outer(SMOOTHING[operator], ACROSS)
     sine, cosine = _exact(math.sin(math.radians(angle))), _exact(math.cos(math.radians(angle)))
     return sine * vertical + cosine * vertical.T
 
 
 @_check.named(("apply", "apply_separable"), "edge")
-def edge(x: Images, angle: float = 90.0, *, operator: str = "prewitt", absolute: bool = False, **padding) -> Images:
+def edge(
+    x: Images,
+    angle: float = 90.0,
+    *,
+    operator: str = "prewitt",
+    absolute: bool = False,
+    padding: Padding = "same",
+    padding_mode: str = "replicate",
+) -> Images:
     """Response to edges at `angle` degrees; `absolute` for both polarities. Separable at 0 and 90 degrees.
 
     >>> step = jnp.array([1.0, 1, 0, 0]) * jnp.ones((4, 1))
@@ -89,54 +98,64 @@ def edge(x: Images, angle: float = 90.0, *, operator: str = "prewitt", absolute:
     [[3.0, 3.0], [3.0, 3.0]]
     """
     _check.one_of("edge", "operator", operator, tuple(SMOOTHING))
+    _finite("edge", "angle", angle)
     along, across = np.array(SMOOTHING[operator], float), np.array(ACROSS)
     if angle % 180 == 90:
-        y = apply_separable(x, along, across, **padding) * (1 if angle % 360 == 90 else -1)
+        y = apply_separable(x, along, across, padding=padding, padding_mode=padding_mode) * (
+            1 if angle % 360 == 90 else -1
+        )
     elif angle % 180 == 0:
-        y = apply_separable(x, across, along, **padding) * (1 if angle % 360 == 0 else -1)
+        y = apply_separable(x, across, along, padding=padding, padding_mode=padding_mode) * (
+            1 if angle % 360 == 0 else -1
+        )
     else:
-        y = apply(x, edge_kernel(angle, operator=operator), **padding)
+        y = apply(x, edge_kernel(angle, operator=operator), padding=padding, padding_mode=padding_mode)
     return jnp.abs(y) if absolute else y
 
 
 @_check.named("edge", "prewitt")
-def prewitt(x: Images, angle: float = 90.0, **padding) -> Images:
+def prewitt(x: Images, angle: float = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Prewitt's operator: `edge` with smoothing (1, 1, 1).
 
     >>> prewitt(jnp.ones((1, 5, 5, 1))).shape
     (1, 5, 5, 1)
     """
-    return edge(x, angle, operator="prewitt", **padding)
+    return edge(x, angle, operator="prewitt", padding=padding, padding_mode=padding_mode)
 
 
 @_check.named("edge", "sobel")
-def sobel(x: Images, angle: float = 90.0, **padding) -> Images:
+def sobel(x: Images, angle: float = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Sobel's operator: `edge` with smoothing (1, 2, 1).
 
     >>> sobel(jnp.ones((1, 5, 5, 1)), padding="valid").shape
     (1, 3, 3, 1)
     """
-    return edge(x, angle, operator="sobel", **padding)
+    return edge(x, angle, operator="sobel", padding=padding, padding_mode=padding_mode)
 
 
 @_check.named("edge", "scharr")
-def scharr(x: Images, angle: float = 90.0, **padding) -> Images:
+def scharr(x: Images, angle: float = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Scharr's operator: `edge` with smoothing (3, 10, 3), the most even over directions.
 
     >>> scharr(jnp.ones((1, 5, 5, 1)), 0).shape
     (1, 5, 5, 1)
     """
-    return edge(x, angle, operator="scharr", **padding)
+    return edge(x, angle, operator="scharr", padding=padding, padding_mode=padding_mode)
 
 
 @_check.named("edge", "gradient_magnitude")
-def gradient_magnitude(x: Images, *, operator: str = "sobel", **padding) -> Images:
+def gradient_magnitude(
+    x: Images, *, operator: str = "sobel", padding: Padding = "same", padding_mode: str = "replicate"
+) -> Images:
     """Strength of edges of any direction: `√(vertical² + horizontal²)`.
 
     >>> gradient_magnitude(jnp.ones((1, 5, 5, 1))).max().item()
     0.0
     """
-    return jnp.hypot(edge(x, 90, operator=operator, **padding), edge(x, 0, operator=operator, **padding))
+    return jnp.hypot(
+        edge(x, 90, operator=operator, padding=padding, padding_mode=padding_mode),
+        edge(x, 0, operator=operator, padding=padding, padding_mode=padding_mode),
+    )
 
 
 def line_kernel(angle: float = 90.0, *, size: int = 3) -> np.ndarray:
@@ -150,6 +169,7 @@ def line_kernel(angle: float = 90.0, *, size: int = 3) -> np.ndarray:
     ([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
     """
     reach = _odd_reach("line_kernel", size)
+    _finite("line_kernel", "angle", angle)
     y, x = np.mgrid[reach : -reach - 1 : -1, -reach : reach + 1]
     sine, cosine = _exact(math.sin(math.radians(angle))), _exact(math.cos(math.radians(angle)))
     off = np.abs(x * sine - y * cosine) / max(abs(sine), abs(cosine))
@@ -157,13 +177,15 @@ def line_kernel(angle: float = 90.0, *, size: int = 3) -> np.ndarray:
 
 
 @_check.named(("line_kernel", "apply"), "line")
-def line(x: Images, angle: float = 90.0, *, size: int = 3, **padding) -> Images:
+def line(
+    x: Images, angle: float = 90.0, *, size: int = 3, padding: Padding = "same", padding_mode: str = "replicate"
+) -> Images:
     """Response to bright lines at `angle` degrees.
 
     >>> line(jnp.eye(5)[None, :, :, None], 135, padding="valid")[0, 1, 1, 0].item()
     3.0
     """
-    return apply(x, line_kernel(angle, size=size), **padding)
+    return apply(x, line_kernel(angle, size=size), padding=padding, padding_mode=padding_mode)
 
 
 def laplacian_kernel(*, diagonal: bool = False) -> np.ndarray:
@@ -178,13 +200,15 @@ def laplacian_kernel(*, diagonal: bool = False) -> np.ndarray:
 
 
 @_check.named("apply", "laplacian")
-def laplacian(x: Images, *, diagonal: bool = False, **padding) -> Images:
+def laplacian(
+    x: Images, *, diagonal: bool = False, padding: Padding = "same", padding_mode: str = "replicate"
+) -> Images:
     """Response to spots and ridges: zero on flat and evenly sloping ground.
 
     >>> laplacian(jnp.ones((1, 3, 3, 1))).max().item()
     0.0
     """
-    return apply(x, laplacian_kernel(diagonal=diagonal), **padding)
+    return apply(x, laplacian_kernel(diagonal=diagonal), padding=padding, padding_mode=padding_mode)
 
 
 def gaussian_kernel(sigma: float, *, size: int | None = None) -> np.ndarray:
@@ -195,7 +219,8 @@ def gaussian_kernel(sigma: float, *, size: int | None = None) -> np.ndarray:
     >>> gaussian_kernel(1.0, size=3).round(3).tolist()
     [0.274, 0.452, 0.274]
     """
-    if not sigma > 0:
+    _finite("gaussian_kernel", "sigma", sigma)
+    if sigma <= 0:
         raise ValueError(f"gaussian_kernel: sigma={sigma} must be positive, in pixels")
     reach = math.ceil(4 * sigma) if size is None else _odd_reach("gaussian_kernel", size)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
@@ -203,14 +228,16 @@ def gaussian_kernel(sigma: float, *, size: int | None = None) -> np.ndarray:
 
 
 @_check.named(("gaussian_kernel", "apply_separable"), "gaussian")
-def gaussian(x: Images, sigma: float, *, size: int | None = None, **padding) -> Images:
+def gaussian(
+    x: Images, sigma: float, *, size: int | None = None, padding: Padding = "same", padding_mode: str = "replicate"
+) -> Images:
     """Gaussian blur with `sigma` in pixels, applied separably.
 
     >>> gaussian(jnp.ones((1, 9, 9, 1)), 1.0).shape
     (1, 9, 9, 1)
     """
     kernel = gaussian_kernel(sigma, size=size)
-    return apply_separable(x, kernel, kernel, **padding)
+    return apply_separable(x, kernel, kernel, padding=padding, padding_mode=padding_mode)
 
 
 def box_kernel(size: int) -> np.ndarray:
@@ -226,40 +253,47 @@ def box_kernel(size: int) -> np.ndarray:
 
 
 @_check.named(("box_kernel", "apply_separable"), "box")
-def box(x: Images, size: int, **padding) -> Images:
+def box(x: Images, size: int, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Box blur, applied separably.
 
     >>> box(jnp.ones((1, 5, 5, 1)), 3).shape
     (1, 5, 5, 1)
     """
     mean = box_kernel(size)[0] * size
-    return apply_separable(x, mean, mean, **padding)
+    return apply_separable(x, mean, mean, padding=padding, padding_mode=padding_mode)
 
 
 @_check.named("laplacian", "sharpen")
-def sharpen(x: Images, amount: float = 1.0, **padding) -> Images:
+def sharpen(x: Images, amount: float = 1.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """`x − amount · laplacian(x)`.
 
     >>> sharpen(jnp.ones((1, 3, 3, 1)))[0, 0, 0, 0].item()
     1.0
     """
-    return x - amount * laplacian(x, **padding)
+    return x - amount * laplacian(x, padding=padding, padding_mode=padding_mode)
 
 
 @_check.named("gaussian", "edge_enhance")
-def edge_enhance(x: Images, amount: float = 1.0, *, sigma: float = 1.0, **padding) -> Images:
+def edge_enhance(
+    x: Images, amount: float = 1.0, *, sigma: float = 1.0, padding: Padding = "same", padding_mode: str = "replicate"
+) -> Images:
     """Unsharp mask: `x + amount · (x − gaussian(x, sigma))`.
 
     >>> edge_enhance(jnp.zeros((1, 9, 9, 1))).shape
     (1, 9, 9, 1)
     """
-    return x + amount * (x - gaussian(x, sigma, **padding))
+    return x + amount * (x - gaussian(x, sigma, padding=padding, padding_mode=padding_mode))
 
 
 def _float_images(name: str, x: Array) -> Array:
     x = _check.images(name, x, 2)
     _check.floating(name, x)
     return x
+
+
+def _finite(name: str, what: str, value: float) -> None:
+    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
+        raise ValueError(f"{name}: {what}={value!r} must be a finite number")
 
 
 def _odd_reach(name: str, size: int) -> int:

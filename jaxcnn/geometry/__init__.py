@@ -3,8 +3,10 @@
 from ._counts import Counts as Counts
 from ._counts import conv_counts as conv_counts
 from ._counts import dense_counts as dense_counts
+from ._counts import norm_counts as norm_counts
 from ._counts import pool_counts as pool_counts
 from ._counts import separable_counts as separable_counts
+from ._counts import spatially_separable_counts as spatially_separable_counts
 from ._padding import causal as causal
 from ._padding import full as full
 from ._padding import same as same

@@ -64,7 +64,7 @@ class ReceptiveField:
 
     def first(self, unit: Sequence[int]) -> tuple[int, ...]:
         """First pixel that `unit` sees on each axis; negative inside the padding."""
-        return tuple(a + i * j for a, i, j in zip(self.start, unit, self.jump))
+        return tuple(a + i * j for a, i, j in zip(self.start, unit, self.jump, strict=True))
 
     def last(self, unit: Sequence[int]) -> tuple[int, ...]:
         """Last pixel that `unit` sees on each axis; the image's size and more inside the padding."""
@@ -94,6 +94,10 @@ class Node:
 
     inputs: tuple[str, ...]
     window: Window | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, str):
+            raise TypeError(f"Node: inputs={self.inputs!r} is one name; write ({self.inputs!r},)")
 
 
 def graph(nodes: Mapping[str, Node], *, rank: int = 2, source: str = "image") -> dict[str, ReceptiveField]:

@@ -58,7 +58,9 @@ class Window:
         >>> Window.resolve(2, (7,), stride=2, ceil_mode=True).output_size((7,))
         (4,)
         """
-        rank, space = len(space), tuple(space)
+        if not isinstance(space, Sequence):
+            raise TypeError(f"{name}: space={space!r} must be the image's size, one int an axis")
+        rank, space = len(space), per_axis(space, len(space), what="space", name=name, least=1)
         size = per_axis(size, rank, what="window size", name=name, least=1)
         stride = per_axis(stride, rank, what="stride", name=name, least=1)
         dilation = per_axis(dilation, rank, what="dilation", name=name, least=1)
@@ -98,6 +100,8 @@ class Window:
         >>> Window.resolve(3, (5, 7), stride=2, padding="same").output_size((5, 7))
         (3, 4)
         """
+        if len(space) != self.rank:
+            raise ValueError(f"Window: space={tuple(space)} has {len(space)} axes; the window has {self.rank}")
         fits = zip(space, self.span, self.stride, self.padding)
         return tuple(max((n + low + high - k) // s + 1, 0) for n, k, s, (low, high) in fits)
 

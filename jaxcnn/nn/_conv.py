@@ -12,12 +12,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
 from jaxcnn import functional as F
-from jaxcnn.geometry import Padding, per_axis
+from jaxcnn.functional import _check
+from jaxcnn.functional._pad import MODES
+from jaxcnn.geometry import Padding, Window, per_axis
 
 Ints = int | Sequence[int]
 fan_in_normal = jax.nn.initializers.lecun_normal()
@@ -59,14 +62,17 @@ class Conv(nnx.Module):
         rngs: nnx.Rngs,
     ):
         size = _size("Conv", kernel_size, rank)
-        if groups < 1 or in_features % groups or out_features % groups:
+        in_features, out_features, groups = counts(
+            "Conv", in_features=in_features, out_features=out_features, groups=groups
+        )
+        if in_features % groups or out_features % groups:
             raise ValueError(
                 f"Conv: groups={groups} must divide in_features={in_features} and out_features={out_features}"
             )
         shape = (*size, in_features // groups, out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options(stride, padding, padding_mode, dilation, groups=groups)
+        self.options = _options("Conv", size, stride, padding, padding_mode, dilation, groups=groups)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
@@ -100,11 +106,12 @@ class DepthwiseConv(nnx.Module):
         rngs: nnx.Rngs,
     ):
         size = _size("DepthwiseConv", kernel_size, rank)
+        in_features, multiplier = counts("DepthwiseConv", in_features=in_features, multiplier=multiplier)
         kernel_init = kernel_init or depthwise_normal
         self.kernel = nnx.Param(kernel_init(rngs.params(), (*size, in_features, multiplier), param_dtype))
         out_features = in_features * multiplier
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options(stride, padding, padding_mode, dilation)
+        self.options = _options("DepthwiseConv", size, stride, padding, padding_mode, dilation)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
@@ -138,12 +145,16 @@ class SeparableConv(nnx.Module):
         bias_init=zeros,
         rngs: nnx.Rngs,
     ):
-        size, middle = _size("SeparableConv", kernel_size, rank), in_features * multiplier
+        size = _size("SeparableConv", kernel_size, rank)
+        in_features, out_features, multiplier = counts(
+            "SeparableConv", in_features=in_features, out_features=out_features, multiplier=multiplier
+        )
+        middle = in_features * multiplier
         depthwise_init, pointwise_init = kernel_init or depthwise_normal, kernel_init or fan_in_normal
         self.depthwise_kernel = nnx.Param(depthwise_init(rngs.params(), (*size, in_features, multiplier), param_dtype))
         self.pointwise_kernel = nnx.Param(pointwise_init(rngs.params(), (middle, out_features), param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options(stride, padding, padding_mode, dilation)
+        self.options = _options("SeparableConv", size, stride, padding, padding_mode, dilation)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
@@ -178,11 +189,22 @@ class SpatiallySeparableConv(nnx.Module):
         bias_init=zeros,
         rngs: nnx.Rngs,
     ):
-        (kh, kw), middle = _size("SpatiallySeparableConv", kernel_size, 2), middle_features or out_features
+        size = _size("SpatiallySeparableConv", kernel_size, 2)
+        if len(size) != 2:
+            raise ValueError(
+                f"SpatiallySeparableConv: kernel_size={kernel_size!r} must have 2 axes, a column and a row"
+            )
+        in_features, out_features, middle = counts(
+            "SpatiallySeparableConv",
+            in_features=in_features,
+            out_features=out_features,
+            middle_features=out_features if middle_features is None else middle_features,
+        )
+        kh, kw = size
         self.column = nnx.Param(kernel_init(rngs.params(), (kh, in_features, middle), param_dtype))
         self.row = nnx.Param(kernel_init(rngs.params(), (kw, middle, out_features), param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options(stride, padding, padding_mode, dilation)
+        self.options = _options("SpatiallySeparableConv", size, stride, padding, padding_mode, dilation)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n h w in_features"]) -> Float[Array, "n oh ow out_features"]:
@@ -199,14 +221,32 @@ def depthwise_normal(key: Array, shape: Sequence[int], dtype=jnp.float32) -> Arr
     return jax.random.normal(key, shape, dtype) / jnp.sqrt(jnp.asarray(prod(shape[:-2]), dtype))
 
 
+def counts(name: str, **values: int) -> tuple[int, ...]:
+    """Each value as an int of at least 1.
+
+    Raises: TypeError or ValueError, one line that begins with `name`.
+
+    >>> counts("Dense", in_features=3)
+    (3,)
+    """
+    return tuple(per_axis(value, 1, what=what, name=name, least=1)[0] for what, value in values.items())
+
+
 def _size(name: str, kernel_size: Ints, rank: int) -> tuple[int, ...]:
-    axes = rank if isinstance(kernel_size, int) else len(kernel_size)
+    axes = len(kernel_size) if isinstance(kernel_size, Sequence) else rank
     if not 1 <= axes <= 3:
         raise ValueError(f"{name}: kernel_size={kernel_size!r} has {axes} axes; there can be 1, 2 or 3")
     return per_axis(kernel_size, axes, what="kernel_size", name=name, least=1)
 
 
-def _options(stride: Ints, padding: Padding, padding_mode: str, dilation: Ints, **more: int) -> dict[str, Any]:
+def _options(
+    name: str, size: tuple[int, ...], stride: Ints, padding: Padding, padding_mode: str, dilation: Ints, **more: int
+) -> dict[str, Any]:
+    """The options, checked on an image that is large enough, and hashable."""
+    large = (1 << 20,) * len(size)
+    window = Window.resolve(size, large, stride=stride, padding=padding, dilation=dilation, name=name)
+    _check.one_of(name, "padding_mode", padding_mode, MODES)
+    padding = padding.tolist() if isinstance(padding, np.ndarray) else padding
     freeze = lambda v: tuple(map(freeze, v)) if isinstance(v, (list, tuple)) else v
-    options = {"stride": stride, "padding": padding, "padding_mode": padding_mode, "dilation": dilation}
-    return {name: freeze(value) for name, value in (options | more).items()}
+    options: dict[str, Any] = {"stride": window.stride, "padding": freeze(padding), "padding_mode": padding_mode}
+    return options | {"dilation": window.dilation} | more

@@ -6,7 +6,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from ._conv import cast, fan_in_normal, zeros
+from ._conv import cast, counts, fan_in_normal, zeros
 
 
 class Dense(nnx.Module):
@@ -30,14 +30,15 @@ class Dense(nnx.Module):
         bias_init=zeros,
         rngs: nnx.Rngs,
     ):
+        in_features, out_features = counts("Dense", in_features=in_features, out_features=out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), (in_features, out_features), param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "*batch in_features"]) -> Float[Array, "*batch out_features"]:
         x, kernel, bias = cast(self.dtype, x, self.kernel, self.bias)
-        if x.shape[-1] != kernel.shape[0]:
-            raise ValueError(f"Dense: x has {x.shape[-1]} features ({x.shape}); this layer takes {kernel.shape[0]}")
+        if x.shape[-1:] != kernel.shape[:1]:
+            raise ValueError(f"Dense: x has the shape {x.shape}; its last axis must be the {kernel.shape[0]} features")
         y = x @ kernel
         return y if bias is None else y + bias
 

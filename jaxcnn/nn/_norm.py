@@ -7,12 +7,15 @@ from jaxtyping import Float
 
 from jaxcnn import functional as F
 
+from ._conv import counts
+
 
 class BatchNorm(nnx.Module):
     """Normalises each channel: by the batch's own moments in training, by the running ones else.
 
     Running moments move as PyTorch's: `running = (1 − momentum) · running + momentum · batch`, with the unbiased batch
-    variance (m / (m − 1) of the biased one that normalises). Moments are float32 at least and do not cancel.
+    variance (m / (m − 1) of the biased one that normalises). Mind that Flax's momentum is 1 minus this one: its 0.99 is 0.01
+    here. Moments are float32 at least and do not cancel.
 
     Raises: ValueError in training if there is a single value a channel, whose variance is 0.
 
@@ -33,6 +36,12 @@ class BatchNorm(nnx.Module):
         param_dtype=jnp.float32,
         rngs: nnx.Rngs,
     ):
+        (num_features,) = counts("BatchNorm", num_features=num_features)
+        if not 0 <= momentum <= 1 or not epsilon > 0:
+            raise ValueError(
+                f"BatchNorm: momentum={momentum}, epsilon={epsilon}; momentum is the share of the new batch, 0 to 1 "
+                "(Flax's is 1 minus that), epsilon must be positive"
+            )
         del rngs  # nothing is random here; the word is there so that every module is built alike
         self.scale = nnx.Param(jnp.ones((num_features,), param_dtype)) if use_scale else None
         self.bias = nnx.Param(jnp.zeros((num_features,), param_dtype)) if use_bias else None
@@ -41,6 +50,9 @@ class BatchNorm(nnx.Module):
         self.momentum, self.epsilon = momentum, epsilon
 
     def __call__(self, x: Float[Array, "... c"], *, train: bool) -> Float[Array, "... c"]:
+        if x.shape[-1:] != self.mean.shape or not jnp.issubdtype(x.dtype, jnp.floating):
+            wanted = f"floating point with the {self.mean.size} features on its last axis"
+            raise ValueError(f"BatchNorm: x is {x.dtype}{list(x.shape)}; it must be {wanted}")
         mean, variance = self._update(x) if train else (self.mean[...], self.var[...])
         scale, bias = (None if p is None else p[...].astype(mean.dtype) for p in (self.scale, self.bias))
         return F.batch_norm(x, mean, variance, scale, bias, epsilon=self.epsilon)

@@ -1,6 +1,9 @@
 """Pooling modules: `MaxPool` and `AvgPool` hold options only; `WeightedPool` learns a coefficient and a bias a channel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import signature
+from math import prod
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -8,9 +11,9 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxcnn import functional as F
-from jaxcnn.geometry import Padding
+from jaxcnn.geometry import Padding, per_axis
 
-from ._conv import cast
+from ._conv import cast, counts
 
 Ints = int | Sequence[int]
 
@@ -23,7 +26,7 @@ class MaxPool(nnx.Module):
     """
 
     def __init__(self, window: Ints, **options):
-        self.window, self.options = window, options
+        self.window, self.options = window, _known("MaxPool", F.max_pool, options)
 
     def __call__(self, x: Float[Array, "n *space c"]) -> Float[Array, "n *outputs c"]:
         return F.max_pool(x, self.window, **self.options)
@@ -37,7 +40,7 @@ class AvgPool(nnx.Module):
     """
 
     def __init__(self, window: Ints, **options):
-        self.window, self.options = window, options
+        self.window, self.options = window, _known("AvgPool", F.avg_pool, options)
 
     def __call__(self, x: Float[Array, "n *space c"]) -> Float[Array, "n *outputs c"]:
         return F.avg_pool(x, self.window, **self.options)
@@ -66,14 +69,23 @@ class WeightedPool(nnx.Module):
         rngs: nnx.Rngs,
     ):
         del rngs  # nothing is random here; the word is there so that every module is built alike
-        sizes = (window,) * rank if isinstance(window, int) else tuple(window)
-        pixels = 1
-        for size in sizes:
-            pixels *= size
-        self.coefficient = nnx.Param(jnp.full((in_features,), 1 / pixels, param_dtype))
+        axes = len(window) if isinstance(window, Sequence) else rank
+        sizes = per_axis(window, axes, what="window", name="WeightedPool", least=1)
+        (in_features,) = counts("WeightedPool", in_features=in_features)
+        self.coefficient = nnx.Param(jnp.full((in_features,), 1 / prod(sizes), param_dtype))
         self.bias = nnx.Param(jnp.zeros((in_features,), param_dtype))
         self.window, self.stride, self.padding, self.dtype = sizes, stride, padding, dtype
 
     def __call__(self, x: Float[Array, "n *space c"]) -> Float[Array, "n *outputs c"]:
         x, coefficient, bias = cast(self.dtype, x, self.coefficient, self.bias)
+        if x.shape[-1:] != bias.shape:
+            raise ValueError(f"WeightedPool: x has the shape {x.shape}; its last axis must be the {bias.size} features")
         return F.sum_pool(x, self.window, stride=self.stride, padding=self.padding) * coefficient + bias
+
+
+def _known(name: str, function: Callable, options: dict[str, Any]) -> dict[str, Any]:
+    allowed = [p.name for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for option in options:
+        if option not in allowed:
+            raise TypeError(f"{name}: there is no option {option!r}; use {', '.join(allowed)}")
+    return options

@@ -66,7 +66,7 @@ def confusion_counts(labels: np.ndarray, logits: np.ndarray, classes: int) -> np
     return counts
 
 
-def worst(labels: np.ndarray, logits: np.ndarray, most: int = 24) -> tuple[np.ndarray, np.ndarray]:
+def worst(labels: np.ndarray, logits: np.ndarray, *, most: int = 24) -> tuple[np.ndarray, np.ndarray]:
     """Wrongly read images, the least probable truth first: their indices, and mean probabilities `(n, k)` over seeds.
 
     >>> worst(np.array([0, 1]), np.array([[[0.0, 9.0], [0.0, 9.0]]]))[0].tolist()

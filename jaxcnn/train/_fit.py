@@ -16,8 +16,11 @@ import optax
 from flax import nnx
 
 from jaxcnn.data import ImageSet, Prepare
+from jaxcnn.geometry import per_axis
 
 from ._step import Augment, Build, TrainState, graph_of, initialise, make_epoch, make_evaluate, make_step
+
+SMALLER = "a smaller learning rate is the first thing to try"
 
 
 class DivergedError(ArithmeticError):
@@ -45,6 +48,11 @@ class Fitted:
     test_logits: np.ndarray
     records: tuple[EpochRecord, ...]
 
+    @property
+    def variables(self) -> nnx.State:
+        """Parameters and batch statistics of every member: what a model is restored from."""
+        return nnx.merge_state(self.state.parameters, nnx.filter_state(self.state.state, nnx.BatchStat))
+
     def member(self, index: int) -> Any:
         """The model of one member."""
         parameters, state = jax.tree.map(lambda a: a[index], (self.state.parameters, self.state.state))
@@ -69,9 +77,10 @@ def fit(
     Raises: DivergedError at the first step whose loss is not finite; ValueError if a count is below 1 or the batch is
         larger than the set.
     """
-    for name, value in (("epochs", epochs), ("seeds", seeds), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"fit: {name}={value} must be at least 1")
+    for what, value in (("epochs", epochs), ("seeds", seeds), ("batch_size", batch_size)):
+        per_axis(value, 1, what=what, name="fit", least=1)
+    if not 0 <= seed <= 2**31 - 1 - seeds:
+        raise ValueError(f"fit: seed={seed} must be from 0 to {2**31 - 1 - seeds}")
     if batch_size > len(data.train):
         raise ValueError(f"fit: batch_size={batch_size} is larger than the {len(data.train)} training images")
     graphdef = graph_of(build)
@@ -83,6 +92,9 @@ def fit(
     train = [jnp.asarray(array) for array in (data.train.images, data.train.labels)]
     test_images = jnp.asarray(data.test.images)
     run_epoch = run_epoch.lower(state, *train).compile()  # so that no record's seconds hold the compiler's
+    width = jax.eval_shape(run_evaluate, state, test_images[:1]).shape[-1]
+    if width != len(data.class_names):
+        raise ValueError(f"fit: the model has {width} outputs; {data.name} has {len(data.class_names)} classes")
     records, logits = [], np.empty(0)
     for number in range(1, epochs + 1):
         start = perf_counter()
@@ -91,6 +103,8 @@ def fit(
         seconds = perf_counter() - start
         _check_finite(loss, number, seed)
         logits = np.asarray(run_evaluate(state, test_images))  # (seeds, n, classes)
+        if not np.isfinite(logits).all():
+            raise DivergedError(f"fit: the network's output is not finite after epoch {number}; {SMALLER}")
         records.append(_record(number, loss, correct, logits, data, batch_size, seconds))
         on_epoch(records[-1])
     return Fitted(graphdef, state, logits, tuple(records))
@@ -111,5 +125,5 @@ def _check_finite(loss: np.ndarray, epoch: int, seed: int) -> None:
         member = bad[bad[:, 1] == step][0, 0]
         raise DivergedError(
             f"fit: the loss is {loss[member, step]} at step {(epoch - 1) * loss.shape[1] + step + 1} (epoch {epoch}, "
-            f"seed {seed + member}); a smaller learning rate is the first thing to try"
+            f"seed {seed + member}); {SMALLER}"
         )

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 T = TypeVar("T")
-PACKAGES = ("jaxcnn", "jax", "jaxlib", "flax", "optax", "numpy")
+PACKAGES = ("jaxcnn", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "tensorflow-datasets")
 
 
 class Run:
@@ -44,7 +44,7 @@ class Run:
         from safetensors.numpy import save_file
 
         leaves = jax.tree_util.tree_leaves_with_path(tree)
-        save_file({_dotted(path): np.ascontiguousarray(leaf) for path, leaf in leaves}, self.path / name)
+        save_file({_dotted(path): np.asarray(leaf, order="C") for path, leaf in leaves}, self.path / name)
 
 
 @contextmanager
@@ -100,6 +100,8 @@ def _create(parent: Path) -> Path:
             continue
         try:
             path.mkdir(parents=True)
+        except FileExistsError:  # of another process in the same second
+            continue
         except OSError as error:
             raise OSError(f"run_folder: cannot write to {parent}: {error.strerror}; give another folder") from None
         return path
@@ -107,5 +109,7 @@ def _create(parent: Path) -> Path:
 
 
 def _dotted(path: tuple) -> str:
-    keys = (getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", None))) for entry in path)
-    return ".".join(str(key) for key in keys if key not in (None, "value"))
+    keys = [getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", None))) for entry in path]
+    if isinstance(path[-1], jax.tree_util.GetAttrKey):  # the array of an nnx.Variable
+        keys.pop()
+    return ".".join(map(str, keys))

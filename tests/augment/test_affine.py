@@ -29,6 +29,20 @@ def test_affine_quarter_turn_is_exact():
     np.testing.assert_allclose(y, np.rot90(square, 1, (1, 2)), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: affine(X[0], jnp.eye(2), jnp.zeros(2)), "affine: x is float32"),
+        (lambda: affine(X, jnp.eye(2)[None], jnp.zeros((3, 2))), "affine: matrix is float32.* must have the shape"),
+        (lambda: random_affine(jax.random.key(0), X, scale=-2), "random_affine: scale=-2 must be above -1"),
+        (lambda: random_affine(jax.random.key(0), X[0]), "random_affine: x is float32"),
+    ],
+)
+def test_affine_refuses(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 def test_random_affine_without_amounts_is_the_identity():
     np.testing.assert_allclose(random_affine(jax.random.key(0), jnp.asarray(X)), X, atol=1e-6)
 

@@ -50,6 +50,14 @@ def test_preparer_normalises_to_the_size(size):
     [
         (lambda: load("mnits"), "load: there is no data set 'mnits'; nearest: mnist"),
         (lambda: load("mnist", data_dir="/nowhere"), "load: the data directory '/nowhere' does not exist"),
+        (lambda: load(""), "load: there is no data set ''"),
+        (lambda: load("a b"), "load: there is no data set 'a b'"),
+        (lambda: load("digits", seed=-1), "load: seed=-1 must not be negative"),
+        (
+            lambda: ImageSet("x", Split(IMAGES, [0, 1, 0, 1]), GOOD, ("a", "b"), ""),
+            "x: train is made of ndarray and list",
+        ),
+        (lambda: ImageSet("x", Split(IMAGES, GOOD.labels / 2), GOOD, ("a", "b"), ""), "x: train labels are float64"),
         (lambda: stratified(np.array([0, 0, 1]), 0.5), "stratified: class 1 has one image"),
         (lambda: stratified(np.array([0, 0]), 1.5), "stratified: share=1.5"),
         (lambda: preparer(load("digits"), (4, 4)), "preparer: digits has images of 8×8 pixels; the model takes 4×4"),

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from flax import nnx
 
-from experiments.digits import run
+from experiments.digits import Config, builder, resolve, run, size_of
+from jaxcnn.data import ImageSet, Split, preparer
 
 ROOT = Path(__file__).parent.parent.parent
 SHORT = ("--epochs", "2", "--seeds", "2", "--model", "dense", "--batch-size", "128")
@@ -41,7 +44,7 @@ def test_digits_writes_a_finished_run(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--model", "lenet"), "digits: create: there is no model 'lenet'; nearest: lenet5"),
+        (("--model", "lenet"), "digits: image_size: there is no model 'lenet'; nearest: lenet5"),
         (("--dataset", "mnits"), "digits: load: there is no data set 'mnits'; nearest: mnist"),
         (
             ("--dataset", "mnist", "--data-dir", "/nowhere"),
@@ -50,6 +53,10 @@ def test_digits_writes_a_finished_run(tmp_path):
         (("--epochs", "0"), "digits: fit: epochs=0 must be at least 1"),
         (("--batch-size", "5000"), "digits: fit: batch_size=5000 is larger than the 1438 training images"),
         (("--learning-rate", "1e30"), "digits: fit: the loss is"),
+        (("--learning-rate", "-1"), "digits: learning_rate=-1.0 must be positive"),
+        (("--model", "lenet5_1998", "--dropout", "0.5"), "digits: dropout=0.5: lenet5_1998 has none"),
+        (("--seed", "3000000000"), "digits: fit: seed=3000000000 must be from 0"),
+        (("--dataset", ""), "digits: load: there is no data set ''"),
         (("--runs", "/proc/none"), "digits: run_folder: cannot write to /proc/none/digits"),
     ],
 )
@@ -76,6 +83,17 @@ def test_digits_help_shows_every_option_with_its_unit(capsys):
         assert option in text
     for unit in ("Passes over", "Images a step", "Peak learning rate", "Networks trained"):
         assert unit in text
+
+
+def test_digits_takes_images_larger_than_the_model():
+    images = np.zeros((4, 40, 32, 3), np.uint8)
+    part = Split(images, np.arange(4, dtype=np.int32) % 2)
+    data = ImageSet("toy", part, part, ("a", "b"), "made here")
+    config = resolve(Config(), data)
+    assert size_of(config, data) == (40, 32)
+    model = builder(config, data)(nnx.Rngs(0))
+    assert model(preparer(data, (40, 32))(images), train=False).shape == (4, 2)
+    assert (config.epochs, config.augment) == (30, True)
 
 
 @pytest.mark.slow

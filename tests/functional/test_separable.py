@@ -89,3 +89,11 @@ def test_separate_is_exact_at_full_rank():
 
 def test_separate_of_zero_is_zero():
     assert [float(jnp.abs(part).max()) for part in F.separate(jnp.zeros((3, 5)))] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_separate_keeps_16_bit_dtypes(dtype):
+    kernel = jnp.outer(jnp.array([1.0, 2, 1]), jnp.array([1.0, 0, -1])).astype(dtype)
+    column, row, residual = F.separate(kernel)
+    assert (column.dtype, row.dtype, residual.dtype) == (dtype,) * 3
+    np.testing.assert_allclose(np.outer(column, row).astype(float), kernel.astype(float), atol=0.02)

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxcnn.geometry import Counts, Window, conv_counts, dense_counts, pool_counts, separable_counts
+from jaxcnn.geometry import (
+    Counts,
+    Window,
+    conv_counts,
+    dense_counts,
+    pool_counts,
+    separable_counts,
+    spatially_separable_counts,
+)
 
 SMALL = st.integers(1, 3)
 
@@ -74,3 +82,30 @@ def test_pool_counts_move_input_and_output():
 
 def test_counts_add_up():
     assert Counts(1, 20, 300) + Counts(4, 50, 600) == Counts(5, 70, 900)
+
+
+@pytest.mark.parametrize(("middle", "groups"), [(None, 1), (4, 2)])
+def test_spatially_separable_counts_are_two_convolutions(middle, groups):
+    window = Window.resolve((3, 5), (9, 11), stride=(2, 1), padding=(1, 2))
+    column = Window.resolve((3, 1), (9, 11), stride=(2, 1), padding=(1, 0))
+    row = Window.resolve((1, 5), (5, 11), padding=(0, 2))
+    between = middle or 6
+    expected = conv_counts(column, (9, 11), 2, between, groups=groups, bias=False) + conv_counts(
+        row, (5, 11), between, 6, groups=groups
+    )
+    assert spatially_separable_counts(window, (9, 11), 2, 6, c_middle=middle, groups=groups) == expected
+
+
+def test_weighted_pool_counts_are_those_of_lenet():
+    counts = pool_counts(Window.resolve(2, (28, 28), stride=2), (28, 28), 6, weighted=True)
+    assert (counts.parameters, counts.multiply_adds) == (12, 14 * 14 * 6)
+
+
+def test_counts_of_bfloat16_are_half_the_bytes():
+    window = Window.resolve(3, (8, 8))
+    assert 2 * separable_counts(window, (8, 8), 3, 4, itemsize=2).bytes == separable_counts(window, (8, 8), 3, 4).bytes
+
+
+def test_conv_counts_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="conv_counts: groups=2 must divide c_in=5"):
+        conv_counts(Window.resolve(3, (8, 8)), (8, 8), 5, 4, groups=2)

@@ -101,7 +101,22 @@ def test_conv_dtype_computes_in_it(dtype):
         (lambda: nn.Conv(3, 4, 0, rngs=nnx.Rngs(0)), "Conv: kernel_size=0 must be at least 1"),
         (lambda: nn.Conv(3, 4, (3,) * 4, rngs=nnx.Rngs(0)), "Conv: kernel_size="),
         (lambda: nn.Dropout(1.0, rngs=nnx.Rngs(0)), "Dropout: rate=1.0"),
-        (lambda: nn.Dense(3, 4, rngs=nnx.Rngs(0))(jnp.ones((2, 5))), "Dense: x has 5 features"),
+        (lambda: nn.Dense(3, 4, rngs=nnx.Rngs(0))(jnp.ones((2, 5))), r"Dense: x has the shape \(2, 5\)"),
+        (lambda: nn.Dense(3, 3, rngs=nnx.Rngs(0))(jnp.ones(())), r"Dense: x has the shape \(\)"),
+        (lambda: nn.Dense(3, -1, rngs=nnx.Rngs(0)), "Dense: out_features=-1 must be at least 1"),
+        (lambda: nn.Conv(3, 0, 3, rngs=nnx.Rngs(0)), "Conv: out_features=0 must be at least 1"),
+        (lambda: nn.Conv(3, 4, 3, stride=0, rngs=nnx.Rngs(0)), "Conv: stride=0 must be at least 1"),
+        (lambda: nn.Conv(3, 4, 3, padding="half", rngs=nnx.Rngs(0)), "Conv: padding='half' is unknown"),
+        (lambda: nn.Conv(3, 4, 3, padding_mode="half", rngs=nnx.Rngs(0)), "Conv: padding_mode='half' is unknown"),
+        (
+            lambda: nn.DepthwiseConv(3, 3, multiplier=0, rngs=nnx.Rngs(0)),
+            "DepthwiseConv: multiplier=0 must be at least",
+        ),
+        (lambda: nn.SpatiallySeparableConv(3, 4, (3,), rngs=nnx.Rngs(0)), "SpatiallySeparableConv: kernel_size="),
+        (lambda: nn.WeightedPool(3, 0, rngs=nnx.Rngs(0)), "WeightedPool: window=0 must be at least 1"),
+        (lambda: nn.WeightedPool(1, 2, rngs=nnx.Rngs(0))(X), "WeightedPool: x has the shape"),
+        (lambda: nn.BatchNorm(5, rngs=nnx.Rngs(0))(X, train=True), r"BatchNorm: x is float32\[2, 7, 5, 4\]"),
+        (lambda: nn.BatchNorm(5, momentum=5, rngs=nnx.Rngs(0)), "BatchNorm: momentum=5"),
         (lambda: nn.BatchNorm(3, rngs=nnx.Rngs(0))(jnp.ones((1, 3)), train=True), "BatchNorm: x has 1 value"),
     ],
 )
@@ -109,6 +124,17 @@ def test_module_refuses(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_pool_modules_know_their_options():
+    with pytest.raises(TypeError, match="MaxPool: there is no option 'strides'; use stride, padding"):
+        nn.MaxPool(2, strides=2)
+
+
+@pytest.mark.parametrize("size", [np.int64(3), [3, 3], (np.int32(3), 3)])
+def test_conv_takes_integers_of_any_kind(size):
+    module = nn.Conv(4, 6, size, padding=np.array([1, 1]), rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(module(X), F.conv(X, module.kernel[...], padding=1), rtol=1e-5, atol=1e-5)
 
 
 def test_dropout_scales_and_stops():

@@ -121,6 +121,20 @@ def test_fit_learns_and_members_equal_single_runs():
     np.testing.assert_allclose(member, together.test_logits[1], rtol=1e-3, atol=1e-4)
 
 
+def test_fitted_variables_hold_batch_statistics():
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.norm, self.dense = nn.BatchNorm(1, rngs=rngs), nn.Dense(16, 3, rngs=rngs)
+
+        def __call__(self, x, *, train):
+            return self.dense(self.norm(x, train=train).reshape(len(x), -1))
+
+    fitted = fit(Net, DATA, prepare, optax.sgd(0.1), epochs=1, batch_size=8, seeds=2)
+    names = {"/".join(path): v.shape for path, v in nnx.to_flat_state(fitted.variables)}
+    assert names["norm/var"] == (2, 1)
+    assert names["dense/kernel"] == (2, 16, 3)
+
+
 def test_fit_augments_training_images_only():
     calls = []
 
@@ -142,12 +156,25 @@ def test_fit_stops_at_the_step_that_diverges():
     [
         ({"epochs": 0}, "fit: epochs=0 must be at least 1"),
         ({"seeds": 0}, "fit: seeds=0 must be at least 1"),
+        ({"epochs": 1.5}, "fit: epochs=1.5 must be an int"),
+        ({"seed": 2**31}, "fit: seed=2147483648 must be from 0"),
         ({"batch_size": 25}, "fit: batch_size=25 is larger than the 24 training images"),
     ],
 )
 def test_fit_refuses(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         fit(build, DATA, prepare, optax.sgd(0.1), **({"epochs": 1, "batch_size": 8} | options))
+
+
+def test_fit_stops_at_an_update_that_spoils_the_network():
+    with pytest.raises(DivergedError, match="fit: the network's output is not finite after epoch 1"):
+        fit(build, DATA, prepare, optax.sgd(float("inf")), epochs=1, batch_size=24)
+
+
+def test_fit_refuses_a_model_for_other_classes():
+    other = lambda rngs: models.create("dense", rngs=rngs, **(OPTIONS | {"num_classes": 4}))
+    with pytest.raises(ValueError, match="fit: the model has 4 outputs; toy has 3 classes"):
+        fit(other, DATA, prepare, optax.sgd(0.1), epochs=1, batch_size=8)
 
 
 def test_cross_entropy_is_minus_log_probability():

@@ -5,6 +5,7 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from jaxcnn.train import EpochRecord, run_folder
 from jaxcnn.train.progress import progress
@@ -25,6 +26,18 @@ def test_run_folder_holds_the_record(tmp_path):
     parameters = load_file(run.path / "parameters.safetensors")
     assert {name: v.shape for name, v in parameters.items()} == {"conv1.kernel": (3, 3, 1, 2), "conv1.bias": (2,)}
     np.testing.assert_array_equal(parameters["conv1.kernel"], 1)
+
+
+def test_run_folder_names_every_parameter(tmp_path):
+    class Net(nnx.Module):
+        def __init__(self):
+            self.value, self.scale = nnx.Param(jnp.ones(2)), nnx.Param(jnp.array(3.0))
+            self.layers = nnx.List([nnx.Param(jnp.zeros(1))])
+
+    with run_folder(tmp_path, "demo", config={}, source=__file__) as run:
+        run.write_parameters(nnx.state(Net(), nnx.Param))
+    parameters = pytest.importorskip("safetensors.numpy").load_file(run.path / "parameters.safetensors")
+    assert {name: v.shape for name, v in parameters.items()} == {"value": (2,), "scale": (), "layers.0": (1,)}
 
 
 def test_run_folder_of_a_failed_run_looks_unfinished(tmp_path):

@@ -1,7 +1,9 @@
-"""The trilinear form of convolution as three JAX primitives, closed under every transformation."""
+"""The trilinear form of convolution and the winners of maxima as JAX primitives, closed under every transformation."""
 
 from ._lower import case_of as case_of
 from ._primitives import conv as conv
 from ._primitives import conv_input_grad as conv_input_grad
 from ._primitives import conv_kernel_grad as conv_kernel_grad
 from ._primitives import convolutions as convolutions
+from ._winner import extreme as extreme
+from ._winner import extreme_winner as extreme_winner

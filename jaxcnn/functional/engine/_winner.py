@@ -1,0 +1,126 @@
+"""Maximum and minimum over windows as four JAX primitives; the winner's tap is stored, so no derivative searches again.
+
+    extreme          x            → y            the value alone
+    extreme_winner   x            → y, taps      and the flat number of the tap that won, row by row
+    take             t, taps      → dy           the tangent: each output takes the pixel of its winner
+    give             g, taps      → dx           its adjoint: each pixel adds up the outputs that it won
+
+`take` and `give` are linear in their first operand and transposes of each other, so derivatives of any order and mode
+stay inside the family, and none is XLA's `select_and_scatter`. Taps are the smallest unsigned integers that hold them; a
+window without a pixel on the image has the tap number `window.taps`, which nothing takes or gives.
+"""
+
+from functools import partial
+
+import jax
+from jax import Array
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jax.sharding import NamedSharding
+
+from jaxcnn.geometry import Window
+
+from . import _extreme as run
+from ._primitives import _vary_alike
+from ._sharding import _checked, _entries, constrain, explicit
+
+
+def extreme(x: Array, window: Window, *, largest: bool) -> Array:
+    """`y[n, o, c]`, the largest or smallest pixel of each window."""
+    return extreme_p.bind(x, window=window, space=x.shape[1:-1], largest=largest)[0]
+
+
+def extreme_winner(x: Array, window: Window, *, largest: bool) -> tuple[Array, Array]:
+    """`y` and the tap that won it. The first of equal pixels wins, the last of several NaN (PyTorch's rules)."""
+    y, taps = winner_p.bind(x, window=window, space=x.shape[1:-1], largest=largest)
+    return y, taps
+
+
+def _linear(primitive: Primitive, v: Array, taps: Array, window: Window, space: tuple[int, ...]) -> Array:
+    v, taps = _vary_alike(v, taps)
+    return primitive.bind(v, taps, window=window, space=space)[0]
+
+
+def _abstract(outputs: bool, winner: bool, first, *_, window, space, **__):
+    shape = (first.shape[0], *(window.output_size(space) if outputs else space), first.shape[-1])
+    mesh = first.sharding.mesh
+    if explicit(first):
+        n, *_, c = _entries(first)
+        sharding = _checked(mesh, [n, *[None] * len(space), c], shape)
+    else:
+        sharding = NamedSharding(mesh, jax.sharding.PartitionSpec(*[None] * len(shape)))
+    dtypes = (first.dtype, run.tap_dtype(window)) if winner else (first.dtype,)
+    return tuple(first.update(shape=shape, dtype=d, weak_type=False, sharding=sharding) for d in dtypes)
+
+
+def _lower(function, ctx, *operands, **params):
+    """Nothing is mixed between images or channels: explicit axes keep their split, space comes together."""
+
+    def traced(*arrays):
+        results = function(*arrays, **params)
+        return [constrain(r, a.sharding) if explicit(a) else r for r, a in zip(results, ctx.avals_out)]
+
+    bare = [ShapedArray(v.shape, v.dtype) for v in ctx.avals_in]
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), axis_types=())):
+        return mlir.lower_fun(traced, multiple_results=True)(ctx.replace(avals_in=bare), *operands)
+
+
+def _batch(primitive: Primitive, args, dims, **params):
+    """A mapped axis becomes part of the batch."""
+    count = next(v.shape[d] for v, d in zip(args, dims) if d is not None)
+    front = [batching.bdim_at_front(v, d, count) for v, d in zip(args, dims)]
+    folded = [v.reshape(count * v.shape[1], *v.shape[2:]) for v in front]  # (v·n, …)
+    results = primitive.bind(*folded, **params)
+    n = front[0].shape[1]
+    return [r.reshape(count, n, *r.shape[1:]) for r in results], [0] * len(results)
+
+
+def _primitive(name: str, function, *, outputs: bool, winner: bool = False, cpu=None) -> Primitive:
+    primitive = Primitive(f"jaxcnn_{name}")
+    primitive.multiple_results = True
+    names = ("window", "space", "largest") if outputs and name != "take" else ("window", "space")
+    primitive.def_impl(jax.jit(lambda *arrays, **params: primitive.bind(*arrays, **params), static_argnames=names))
+    primitive.def_abstract_eval(partial(_abstract, outputs, winner))
+    batching.primitive_batchers[primitive] = partial(_batch, primitive)
+    mlir.register_lowering(primitive, partial(_lower, function))
+    if cpu:
+        mlir.register_lowering(primitive, partial(_lower, cpu), platform="cpu")
+    return primitive
+
+
+def _extreme_jvp(winner: bool, primals, tangents, *, window, space, largest):
+    (x,), (t,) = primals, tangents
+    if type(t) is ad.Zero:
+        primitive = winner_p if winner else extreme_p
+        results = primitive.bind(x, window=window, space=space, largest=largest)
+        return results, [ad.Zero(jax.typeof(r).to_tangent_aval()) for r in results]
+    y, taps = winner_p.bind(x, window=window, space=space, largest=largest)
+    dy = _linear(take_p, t, taps, window, space)
+    return ([y, taps], [dy, ad.Zero(jax.typeof(taps).to_tangent_aval())]) if winner else ([y], [dy])
+
+
+def _linear_jvp(primitive: Primitive, primals, tangents, *, window, space):
+    (v, taps), (t, _) = primals, tangents
+    result = _linear(primitive, v, taps, window, space)
+    if type(t) is ad.Zero:
+        return [result], [ad.Zero(jax.typeof(result).to_tangent_aval())]
+    return [result], [_linear(primitive, t, taps, window, space)]
+
+
+def _transpose(adjoint, cotangents, v, taps, *, window, space):
+    (ct,) = cotangents
+    if type(ct) is ad.Zero:
+        return [ad.Zero(v.aval), None]
+    return [_linear(adjoint(), ct, taps, window, space), None]
+
+
+extreme_p = _primitive("extreme", run.reduced, outputs=True, cpu=run.chained)
+winner_p = _primitive("extreme_winner", run.won, outputs=True, winner=True)
+take_p = _primitive("take", run.taken, outputs=True)
+give_p = _primitive("give", run.given, outputs=False)
+ad.primitive_jvps[extreme_p] = partial(_extreme_jvp, False)
+ad.primitive_jvps[winner_p] = partial(_extreme_jvp, True)
+for _p, _adjoint in ((take_p, lambda: give_p), (give_p, lambda: take_p)):
+    ad.primitive_jvps[_p] = partial(_linear_jvp, _p)
+    ad.primitive_transposes[_p] = partial(_transpose, _adjoint)
