@@ -81,7 +81,9 @@ def _each(x: Array, b: Array, case: Case) -> Array:
     if run == count:
         return _written_out(x, b, case)
     xs = _split(x, count // run)  # (runs, …, c of a run)
-    y = lax.map(lambda pair: _written_out(*pair, case), (xs, b.reshape(-1, run, *b.shape[1:])))  # (runs, …, run, c)
+    y = lax.map(
+        lambda pair: _written_out(pair[0], pair[1], case), (xs, b.reshape(-1, run, *b.shape[1:]))
+    )  # (runs, …, run, c)
     y = jnp.moveaxis(y, 0, -3)  # (…, runs, run, c)
     return y.reshape(*y.shape[:-3], count, y.shape[-1])
 

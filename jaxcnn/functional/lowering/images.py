@@ -35,7 +35,7 @@ def kernel_grad(x: Array, g: Array, case: Case) -> Array:
     )
 
     def step(i: Array, total: Array) -> Array:
-        run = (lax.dynamic_slice_in_dim(v, rest + i * AT_ONCE, AT_ONCE) for v in (x, g))
-        return total + direct.kernel_grad(*run, part)
+        of_x, of_g = (lax.dynamic_slice_in_dim(v, rest + i * AT_ONCE, AT_ONCE) for v in (x, g))
+        return total + direct.kernel_grad(of_x, of_g, part)
 
     return lax.fori_loop(0, case.n // AT_ONCE, step, first)
