@@ -6,6 +6,7 @@ condition holds and whose lowering supports the case runs; `direct` is last and 
 """
 
 from collections.abc import Callable
+from math import prod
 from types import ModuleType
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from . import blocks, direct, fft, fold, patches, phases, row_loop, tap_sum
+from . import blocks, depth_sum, direct, fft, fold, images, patches, phases, row_loop, subpixel, tap_sum
 from ._case import Case
 
 LOWERINGS: dict[str, ModuleType] = {
@@ -22,13 +23,16 @@ LOWERINGS: dict[str, ModuleType] = {
     "tap_sum": tap_sum,
     "row_loop": row_loop,
     "blocks": blocks,
+    "images": images,
     "phases": phases,
+    "subpixel": subpixel,
     "fold": fold,
+    "depth_sum": depth_sum,
     "fft": fft,
 }
 
 
-UNROLL = 8  # stacked problems written out; more are a loop
+UNROLL = 2  # stacked problems written out; more are a loop: 8 compile four times longer and are not faster
 
 
 class Rule(NamedTuple):
@@ -58,7 +62,7 @@ def _narrow(case: Case) -> bool:
 
 def _few_channels(case: Case) -> bool:
     """First layers. Measured up to 27 terms on planes (5 × 5 of one channel too), 81 in volumes."""
-    if not case.unit_stride or case.direction == "kernel_grad":
+    if case.direction == "kernel_grad" or not (case.unit_stride or case.rank == 2):
         return False
     terms = case.taps * contracted(case)
     if case.direction == "input_grad":
@@ -77,18 +81,38 @@ def _large(case: Case) -> bool:
     return 1.5 * fft.operations(case) / 20e9 < 2 * case.multiply_adds / direct_rate
 
 
+def _tiny(case: Case) -> bool:
+    """So few output pixels that a convolution is one small matrix product; its patches are cheap."""
+    return case.groups == 1 and (prod(case.outputs) <= 16 or case.positions <= 98)
+
+
+def _bytes_of_g(case: Case) -> int:
+    """In float32. Written as a convolution, a kernel gradient has g where a convolution has its kernel, read for each tap."""
+    return 4 * case.positions * case.c_out
+
+
+def _wide_map(case: Case) -> bool:
+    """Planes of 28 × 28 outputs and more."""
+    return prod(case.outputs[-2:]) >= 784
+
+
 CPU: tuple[Rule, ...] = (
-    Rule("patches", lambda case: case.taps == 1 and case.groups == 1, "1×1: one matrix product"),
     Rule(
         "patches",
-        lambda case: patches.tiles(case) and case.direction == "kernel_grad",
+        lambda case: case.taps == 1 and case.groups == 1 and (case.unit_stride or case.direction != "conv"),
+        "1×1: one matrix product",
+    ),
+    Rule(
+        "patches",
+        lambda case: patches.tiles(case) and case.direction == "kernel_grad" and _bytes_of_g(case) >= 2 << 20,
         "windows side by side: one matrix product, where XLA:CPU runs a window as large as the image",
     ),
     Rule(
         "patches",
-        lambda case: patches.tiles(case) and case.direction == "input_grad" and case.taps >= 16,
+        lambda case: patches.tiles(case) and case.direction == "input_grad" and (case.taps >= 16 or case.n == 1),
         "windows side by side: one matrix product put back by a reshape",
     ),
+    Rule("patches", _tiny, "a few output pixels: one matrix product"),
     Rule("fft", _large, "a large kernel: the transforms' cost does not depend on its size"),
     Rule(
         "phases",
@@ -110,8 +134,28 @@ CPU: tuple[Rule, ...] = (
     Rule("tap_sum", _few_channels, "few channels: little to contract but the window"),
     Rule(
         "fold",
-        lambda case: case.c_in <= 4 and case.rank == 3,
-        "a volume's gradient to few channels: one matrix product, shifted and added",
+        lambda case: case.rank == 3 and case.c_in <= 4 or case.taps * case.c_in <= 32 and _wide_map(case),
+        "a gradient to few channels: one matrix product, shifted and added",
+    ),
+    Rule(
+        "subpixel",
+        lambda case: case.rank == 2 and case.c_in <= 4 and case.n >= 4 and _wide_map(case),
+        "a strided gradient to few channels: more of them on a smaller image",
+    ),
+    Rule(
+        "phases",
+        lambda case: _strided_gradient(case) and case.c_in > 4 and case.n >= 4 and _wide_map(case),
+        "XLA:CPU multiplies the zeros between strided outputs",
+    ),
+    Rule(
+        "depth_sum",
+        lambda case: _wide_map(case) and (prod(case.window.size[1:]) > 1 or case.direction == "kernel_grad"),
+        "XLA:CPU has no tuned convolution of volumes: planes, a tap of the depth at a time",
+    ),
+    Rule(
+        "images",
+        lambda case: case.n >= 4 and _bytes_of_g(case) >= 20 << 20,
+        "a large kernel gradient: what is read for each tap leaves the cache",
     ),
 )
 
@@ -155,10 +199,15 @@ def evaluate(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
     return getattr(LOWERINGS[choose(case, lowering)], case.direction)(a, b, case)
 
 
+def _stacks(case: Case, name: str) -> bool:
+    """Whether stacked problems are one larger problem that runs as fast: sums over taps, and one batched product."""
+    return name == "tap_sum" or name == "patches" and patches.tiles(case)
+
+
 def evaluate_stacked(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
     """Independent problems along the first axis of both operands: one after the other on one CPU, else batched."""
     one = lambda a, b: evaluate(a, b, case, lowering)
-    if case.platform == "cpu" and not case.partitioned:
+    if case.platform == "cpu" and not case.partitioned and not _stacks(case, choose(case, lowering)):
         if a.shape[0] <= UNROLL:
             return jnp.stack([one(a[i], b[i]) for i in range(a.shape[0])])
         return lax.map(lambda pair: one(*pair), (a, b))

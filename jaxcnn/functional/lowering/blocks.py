@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from . import direct, patches
 from ._case import Case
 
 WIDTH = 32  # channels a block, at least where the groups allow it
-UNROLL = 32  # blocks written out; more are a loop, which compiles faster (2 s less for 32) and runs a third slower
+UNROLL = 8  # blocks written out, which run side by side; more are a loop over runs of them: 32 compile for 2 s
 
 
 def supports(case: Case) -> str | None:
@@ -49,16 +50,15 @@ def input_grad(g: Array, kernel: Array, case: Case) -> Array:
 def kernel_grad(x: Array, g: Array, case: Case) -> Array:
     """The diagonal of the blocks' kernel gradients."""
     m, size = merged(case), case.window.size
-    dk = _each(x, _split(g, case), case)  # (*size, m·i, blocks, m·o)
+    dk = _each(x, _split(g, case.groups // m), case)  # (*size, m·i, blocks, m·o)
     dk = dk.reshape(*size, m, case.c_in_of_group, -1, m, case.c_out_of_group)  # (*size, m, i, blocks, m, o)
     at = case.rank
     diagonal = [lax.index_in_dim(lax.index_in_dim(dk, a, -2, False), a, at, False) for a in range(m)]
     return jnp.stack(diagonal, -2).reshape(case.kernel_shape)  # (*size, i, blocks·m·o)
 
 
-def _split(x: Array, case: Case) -> Array:
-    """`(blocks, …, c of a block)`."""
-    count = case.groups // merged(case)
+def _split(x: Array, count: int) -> Array:
+    """`(count, …, c / count)`."""
     return jnp.moveaxis(x.reshape(*x.shape[:-1], count, x.shape[-1] // count), -2, 0)
 
 
@@ -67,6 +67,8 @@ def _dense(kernel: Array, case: Case) -> Array:
     m, size = merged(case), case.window.size
     i, o = case.c_in_of_group, case.c_out_of_group
     split = jnp.moveaxis(kernel.reshape(*size, i, case.groups // m, m, o), -3, 0)  # (blocks, *size, i, m, o)
+    if m == 1:
+        return split.reshape(-1, *size, i, o)
     eye = jnp.asarray(np.eye(m), kernel.dtype)[:, None, :, None]  # (m, 1, m, 1)
     dense = split[..., None, :, :, :] * eye  # (blocks, *size, m, i, m, o)
     return dense.reshape(-1, *size, m * i, m * o)
@@ -74,12 +76,22 @@ def _dense(kernel: Array, case: Case) -> Array:
 
 def _each(x: Array, b: Array, case: Case) -> Array:
     """Every block evaluated, blocks in front of the last axis of the result: `(…, blocks, c)`."""
-    from ._choice import evaluate
+    count = b.shape[0]
+    run = next(r for r in range(min(UNROLL, count), 0, -1) if count % r == 0)
+    if run == count:
+        return _written_out(x, b, case)
+    xs = _split(x, count // run)  # (runs, …, c of a run)
+    y = lax.map(
+        lambda pair: _written_out(pair[0], pair[1], case), (xs, b.reshape(-1, run, *b.shape[1:]))
+    )  # (runs, …, run, c)
+    y = jnp.moveaxis(y, 0, -3)  # (…, runs, run, c)
+    return y.reshape(*y.shape[:-3], count, y.shape[-1])
 
+
+def _written_out(x: Array, b: Array, case: Case) -> Array:
+    """Blocks that run side by side; a matrix product where the window tiles, else XLA's own: others compile too long."""
     part, count = block_case(case), b.shape[0]
-    if count > UNROLL:
-        y = lax.map(lambda pair: evaluate(pair[0], pair[1], part), (_split(x, case), b))  # (blocks, …, c)
-        return jnp.moveaxis(y, 0, -2)
+    run = getattr(patches if patches.tiles(part) else direct, case.direction)
     width = x.shape[-1] // count
     blocks = [lax.slice_in_dim(x, a, a + width, axis=-1) for a in range(0, x.shape[-1], width)]
-    return jnp.stack([evaluate(block, b[i], part) for i, block in enumerate(blocks)], -2)
+    return jnp.stack([run(block, b[i], part) for i, block in enumerate(blocks)], -2)

@@ -18,6 +18,7 @@ from jax import Array, lax
 
 from jaxcnn.geometry import Window
 
+from . import _choice
 from ._case import Case
 
 
@@ -68,8 +69,6 @@ def _axis(case: Case, axis: int) -> tuple[list[Phase], int]:
 
 
 def _phase(g: Array, kernel: Array, case: Case, phases: tuple[Phase, ...], counts: tuple[int, ...]) -> Array:
-    from ._choice import evaluate
-
     if not all(phase.taps for phase in phases):
         return jnp.zeros((case.n, *counts, case.c_in), g.dtype)
     part = kernel
@@ -79,4 +78,4 @@ def _phase(g: Array, kernel: Array, case: Case, phases: tuple[Phase, ...], count
         part = lax.slice_in_dim(part, first, max(phase.taps) + 1, step, axis)
     size, padding, dilation = zip(*((len(p.taps), p.padding, p.dilation) for p in phases))
     window = Window(size, (1,) * case.rank, padding, dilation)
-    return evaluate(g, part, case.replace(window=window, space=counts))
+    return _choice.evaluate(g, part, case.replace(window=window, space=counts))

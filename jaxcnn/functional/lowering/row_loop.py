@@ -37,11 +37,8 @@ def supports(case: Case) -> str | None:
 
 def kernel_grad(x: Array, g: Array, case: Case) -> Array:
     """The loop over runs of rows; zeros of g complete the last run."""
-    if case.rank == 1:  # a line is an image of one row
-        window = Window(
-            (1, *case.window.size), (1, *case.window.stride), ((0, 0), *case.window.padding), (1, *case.window.dilation)
-        )
-        return kernel_grad(x[:, None], g[:, None], case.replace(window=window, space=(1, *case.space)))[0]
+    if case.rank == 1:
+        return _line(x, g, case)
     window, (height, *rest) = case.window, case.outputs
     row_taps = case.taps // window.size[0]
     runs = -(-height // _rows_of_step(case, row_taps))
@@ -67,6 +64,13 @@ def kernel_grad(x: Array, g: Array, case: Case) -> Array:
         return jnp.stack([total.reshape(-1, case.c_out).sum(0) for total in totals])  # (row_taps, c)
 
     return lax.map(kernel_row, jnp.arange(window.size[0])).reshape(case.kernel_shape)
+
+
+def _line(x: Array, g: Array, case: Case) -> Array:
+    """A line is an image of one row."""
+    w = case.window
+    window = Window((1, *w.size), (1, *w.stride), ((0, 0), *w.padding), (1, *w.dilation))
+    return kernel_grad(x[:, None], g[:, None], case.replace(window=window, space=(1, *case.space)))[0]
 
 
 def _rows_of_step(case: Case, row_taps: int) -> int:

@@ -32,6 +32,9 @@ CASES = {
     "volume-depthwise": case((4, 5, 3), 5, 5, (2, 3, 1), groups=5, padding="same"),
     "window-over-image": case((3, 4), 2, 5, 5, padding=3),
     "window-is-image": case((5, 7), 3, 11, (5, 7)),
+    "volume-dense": case((4, 5, 6), 2, 7, (2, 3, 1), padding="same"),
+    "odd-batch": case((7, 6), 3, 11, 3, n=5, padding="same"),
+    "grouped-runs": case((3, 5), 288, 297, (2, 1), groups=9),
     "one-image": case((7, 5), 3, 11, 3, n=1, padding="full"),
 }
 CASES["cropped"] = CASES["dense"].replace(window=Window((3, 2), (2, 1), ((-1, 1), (0, -2)), (1, 2)), space=(9, 8))

@@ -29,12 +29,16 @@ def test_choice_can_run(name, direction, platform):
         (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32}, {"conv": "tap_sum", "kernel_grad": "row_loop"}),
         (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32, "stride": 2}, {"input_grad": "phases"}),
         (((8, 14, 14, 512), (3, 3, 16, 512)), {"groups": 32}, {"conv": "blocks", "kernel_grad": "blocks"}),
-        (((8, 56, 56, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "direct"}),
+        (((32, 56, 56, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "images"}),
+        (((8, 14, 14, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "direct"}),
+        (((8, 56, 56, 64), (3, 3, 64, 64)), {"stride": 2}, {"input_grad": "phases"}),
+        (((8, 64, 64, 3), (7, 7, 3, 64)), {"stride": 2}, {"input_grad": "subpixel"}),
+        (((1, 8, 28, 28, 64), (3, 3, 3, 64, 64)), {}, {"conv": "depth_sum"}),
         (((8, 56, 56, 64), (3, 3, 64, 64)), {"lowering": "patches"}, {"conv": "patches"}),
     ],
 )
 def test_explain_names_the_choice(shapes, options, chosen):
-    explanation = F.explain(F.conv2d, *shapes, platform="cpu", **options)
+    explanation = F.explain(F.conv, *shapes, platform="cpu", **options)
     assert {direction: explanation.chosen(direction) for direction in chosen} == chosen
 
 
