@@ -47,3 +47,6 @@ from ._pool import sum_pool3d as sum_pool3d
 from ._separable import separable_conv as separable_conv
 from ._separable import separate as separate
 from ._separable import spatially_separable_conv as spatially_separable_conv
+from ._shuffle import channel_shuffle as channel_shuffle
+from ._shuffle import pixel_shuffle as pixel_shuffle
+from ._shuffle import pixel_unshuffle as pixel_unshuffle
