@@ -11,6 +11,8 @@ from ._conv_transpose import conv_transpose as conv_transpose
 from ._conv_transpose import conv_transpose1d as conv_transpose1d
 from ._conv_transpose import conv_transpose2d as conv_transpose2d
 from ._conv_transpose import conv_transpose3d as conv_transpose3d
+from ._fold import fold as fold
+from ._fold import unfold as unfold
 from ._layout import to_channels_first as to_channels_first
 from ._layout import to_channels_last as to_channels_last
 from ._lowering import Explanation as Explanation

@@ -47,6 +47,8 @@ OPERATIONS = {
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x, (2, 1)), PLANE),
     "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x, (2, 3)), PLANE),
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 2), (1, 2, 3, 6)),
+    "unfold": (lambda x: F.unfold(x, 2, stride=(2, 1), padding=1), PLANE),
+    "fold": (lambda u: F.fold(u, (4, 3), (1, 2), stride=(2, 1), padding=(0, 1)), (1, 2, 4, 2, 2)),
     "sobel": (bind(F.filters.sobel, angle=30), PLANE),
     "gaussian": (bind(F.filters.gaussian, sigma=0.5), PLANE),
     "gradient_magnitude": (F.filters.gradient_magnitude, PLANE),
