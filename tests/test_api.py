@@ -13,6 +13,7 @@ from jaxcnn import functional, geometry
 CONV = "stride=1, padding='same', padding_mode='zeros', dilation=1"
 TRANSPOSE = "stride=1, padding='same', output_padding=0, output_size=None, dilation=1"
 POOL = "x, window, *, stride=None, padding='valid', padding_mode='zeros', dilation=1, ceil_mode=False"
+LP = "x, p, window, *, stride=None, padding='valid', dilation=1, ceil_mode=False"
 AVERAGE = f"{POOL}, count_include_pad=True, divisor=None"
 CHANNELS = "groups=1, lowering='auto'"
 REPLICATE = "padding='same', padding_mode='replicate'"
@@ -25,6 +26,7 @@ SIGNATURES = {
     **{f"functional.avg_pool{rank}": AVERAGE for rank in RANKS},
     **{f"functional.max_pool{rank}_with_indices": POOL for rank in RANKS},
     **{f"functional.max_unpool{rank}": "y, indices, *, output_size" for rank in RANKS},
+    **{f"functional.lp_pool{rank}": LP for rank in RANKS},
     "functional.batch_norm": "x, mean, variance, scale=None, bias=None, *, epsilon=1e-05",
     "functional.channel_shuffle": "x, groups",
     "functional.convolve": f"x, kernel, bias=None, *, {CONV.replace('same', 'full')}, {CHANNELS}",

@@ -17,6 +17,10 @@ from ._layout import to_channels_first as to_channels_first
 from ._layout import to_channels_last as to_channels_last
 from ._lowering import Explanation as Explanation
 from ._lowering import explain as explain
+from ._lp_pool import lp_pool as lp_pool
+from ._lp_pool import lp_pool1d as lp_pool1d
+from ._lp_pool import lp_pool2d as lp_pool2d
+from ._lp_pool import lp_pool3d as lp_pool3d
 from ._max_unpool import max_pool1d_with_indices as max_pool1d_with_indices
 from ._max_unpool import max_pool2d_with_indices as max_pool2d_with_indices
 from ._max_unpool import max_pool3d_with_indices as max_pool3d_with_indices
