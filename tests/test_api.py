@@ -27,6 +27,8 @@ SIGNATURES = {
     **{f"functional.max_pool{rank}_with_indices": POOL for rank in RANKS},
     **{f"functional.max_unpool{rank}": "y, indices, *, output_size" for rank in RANKS},
     **{f"functional.lp_pool{rank}": LP for rank in RANKS},
+    **{f"functional.adaptive_{kind}_pool{rank}": "x, output_size" for kind in ("avg", "max") for rank in RANKS},
+    **{f"functional.adaptive_max_pool{rank}_with_indices": "x, output_size" for rank in RANKS},
     "functional.batch_norm": "x, mean, variance, scale=None, bias=None, *, epsilon=1e-05",
     "functional.channel_shuffle": "x, groups",
     "functional.convolve": f"x, kernel, bias=None, *, {CONV.replace('same', 'full')}, {CHANNELS}",

@@ -1,6 +1,18 @@
 """The operations, as pure functions of arrays. `from jaxcnn import functional as F`."""
 
 from . import filters as filters
+from ._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
+from ._adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from ._adaptive_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from ._adaptive_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
+from ._adaptive_pool import adaptive_max_pool as adaptive_max_pool
+from ._adaptive_pool import adaptive_max_pool1d as adaptive_max_pool1d
+from ._adaptive_pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
+from ._adaptive_pool import adaptive_max_pool2d as adaptive_max_pool2d
+from ._adaptive_pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
+from ._adaptive_pool import adaptive_max_pool3d as adaptive_max_pool3d
+from ._adaptive_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
+from ._adaptive_pool import adaptive_max_pool_with_indices as adaptive_max_pool_with_indices
 from ._conv import conv as conv
 from ._conv import conv1d as conv1d
 from ._conv import conv2d as conv2d

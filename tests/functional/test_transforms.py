@@ -43,6 +43,8 @@ OPERATIONS = {
     "lp_pool": (lambda x: F.lp_pool(x, 3, 2, stride=1, padding=1), PLANE),
     "lp_pool of 1.5": (lambda x: F.lp_pool(x, 1.5, 2, stride=1), PLANE),
     "lp_pool of inf": (lambda x: F.lp_pool(x, np.inf, 2), PLANE),
+    "adaptive_avg_pool": (lambda x: F.adaptive_avg_pool(x, (3, 2)), PLANE),
+    "adaptive_max_pool": (lambda x: F.adaptive_max_pool(x, (3, 2)), PLANE),
     "global_avg_pool": (F.global_avg_pool, PLANE),
     "global_max_pool": (F.global_max_pool, PLANE),
     "moments": (F.moments, PLANE),
