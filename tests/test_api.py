@@ -13,6 +13,7 @@ from jaxcnn import functional, geometry
 CONV = "stride=1, padding='same', padding_mode='zeros', dilation=1"
 TRANSPOSE = "stride=1, padding='same', output_padding=0, output_size=None, dilation=1"
 POOL = "x, window, *, stride=None, padding='valid', padding_mode='zeros', dilation=1, ceil_mode=False"
+LP = "x, p, window, *, stride=None, padding='valid', dilation=1, ceil_mode=False"
 AVERAGE = f"{POOL}, count_include_pad=True, divisor=None"
 CHANNELS = "groups=1, lowering='auto'"
 REPLICATE = "padding='same', padding_mode='replicate'"
@@ -26,11 +27,16 @@ SIGNATURES = {
     **{f"functional.max_pool{rank}_with_indices": POOL for rank in RANKS},
     **{f"functional.max_unpool{rank}": "y, indices, *, output_size" for rank in RANKS},
     "functional.affine_grid": "theta, size, *, align_corners=False",
+    **{f"functional.lp_pool{rank}": LP for rank in RANKS},
+    **{f"functional.adaptive_{kind}_pool{rank}": "x, output_size" for kind in ("avg", "max") for rank in RANKS},
+    **{f"functional.adaptive_max_pool{rank}_with_indices": "x, output_size" for rank in RANKS},
     "functional.batch_norm": "x, mean, variance, scale=None, bias=None, *, epsilon=1e-05",
+    "functional.channel_shuffle": "x, groups",
     "functional.convolve": f"x, kernel, bias=None, *, {CONV.replace('same', 'full')}, {CHANNELS}",
     "functional.depthwise_conv": f"x, kernel, bias=None, *, {CONV}, lowering='auto'",
     "functional.Explanation": "rankings, cases",
     "functional.explain": "function, x_shape, *parameter_shapes, dtype='float32', platform=None, **options",
+    "functional.fold": "patches, space, window, *, stride=1, padding='valid', dilation=1",
     "functional.global_avg_pool": "x, *, keepdims=False",
     "functional.global_max_pool": "x, *, keepdims=False",
     "functional.grid_sample": "x, grid, *, method='linear', padding_mode='zeros', align_corners=False",
@@ -42,11 +48,14 @@ SIGNATURES = {
     "functional.pad": "x, padding, *, mode='zeros', value=0.0",
     "functional.resize": "x, output_size, *, method='linear', antialias=False, align_corners=False",
     "functional.rotate": "x, degrees, *, method='linear', fill=0.0",
+    "functional.pixel_shuffle": "x, factor",
+    "functional.pixel_unshuffle": "x, factor",
     "functional.separable_conv": f"x, depthwise_kernel, pointwise_kernel, bias=None, *, {CONV}, lowering='auto'",
     "functional.separate": "kernel, *, rank=1",
     "functional.spatially_separable_conv": f"x, column, row, bias=None, *, {CONV}, {CHANNELS}",
     "functional.to_channels_first": "x, *, batched=True",
     "functional.to_channels_last": "x, *, batched=True",
+    "functional.unfold": "x, window, *, stride=1, padding='valid', dilation=1",
     "functional.filters.apply": "x, kernel, *, padding='same', padding_mode='replicate'",
     "functional.filters.apply_separable": "x, column, row, *, padding='same', padding_mode='replicate'",
     "functional.filters.box": f"x, size, *, {REPLICATE}",

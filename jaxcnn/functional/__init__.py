@@ -1,6 +1,18 @@
 """The operations, as pure functions of arrays. `from jaxcnn import functional as F`."""
 
 from . import filters as filters
+from ._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
+from ._adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from ._adaptive_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from ._adaptive_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
+from ._adaptive_pool import adaptive_max_pool as adaptive_max_pool
+from ._adaptive_pool import adaptive_max_pool1d as adaptive_max_pool1d
+from ._adaptive_pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
+from ._adaptive_pool import adaptive_max_pool2d as adaptive_max_pool2d
+from ._adaptive_pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
+from ._adaptive_pool import adaptive_max_pool3d as adaptive_max_pool3d
+from ._adaptive_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
+from ._adaptive_pool import adaptive_max_pool_with_indices as adaptive_max_pool_with_indices
 from ._conv import conv as conv
 from ._conv import conv1d as conv1d
 from ._conv import conv2d as conv2d
@@ -11,6 +23,8 @@ from ._conv_transpose import conv_transpose as conv_transpose
 from ._conv_transpose import conv_transpose1d as conv_transpose1d
 from ._conv_transpose import conv_transpose2d as conv_transpose2d
 from ._conv_transpose import conv_transpose3d as conv_transpose3d
+from ._fold import fold as fold
+from ._fold import unfold as unfold
 from ._grid_sample import affine_grid as affine_grid
 from ._grid_sample import grid_sample as grid_sample
 from ._grid_sample import rotate as rotate
@@ -22,6 +36,10 @@ from ._layout import to_channels_last as to_channels_last
 from ._local_response import local_response_norm as local_response_norm
 from ._lowering import Explanation as Explanation
 from ._lowering import explain as explain
+from ._lp_pool import lp_pool as lp_pool
+from ._lp_pool import lp_pool1d as lp_pool1d
+from ._lp_pool import lp_pool2d as lp_pool2d
+from ._lp_pool import lp_pool3d as lp_pool3d
 from ._max_unpool import max_pool1d_with_indices as max_pool1d_with_indices
 from ._max_unpool import max_pool2d_with_indices as max_pool2d_with_indices
 from ._max_unpool import max_pool3d_with_indices as max_pool3d_with_indices
@@ -55,3 +73,6 @@ from ._resize import resize as resize
 from ._separable import separable_conv as separable_conv
 from ._separable import separate as separate
 from ._separable import spatially_separable_conv as spatially_separable_conv
+from ._shuffle import channel_shuffle as channel_shuffle
+from ._shuffle import pixel_shuffle as pixel_shuffle
+from ._shuffle import pixel_unshuffle as pixel_unshuffle

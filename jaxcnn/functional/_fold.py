@@ -1,0 +1,116 @@
+"""Windows as an axis of their own, and back: `unfold` and `fold` (PyTorch's `Unfold` and `Fold`, any number of axes).
+
+    unfold    u[n, o, t, c] = x[n, o · stride − low + t · dilation, c]          0 beyond the image
+    fold      x[n, p, c]    = Σ u[n, o, t, c] over all (o, t) that look at p
+
+Each is the adjoint of the other: ⟨unfold(x), u⟩ = ⟨x, fold(u)⟩. Taps are counted row by row over the window, so a convolution
+is `unfold(x)` reshaped to `(n, *outputs, taps · c_in)` times the kernel reshaped to `(taps · c_in, c_out)`. (PyTorch has one
+axis of outputs, and channels before taps.) Both go axis by axis: Σ sizes slices instead of Π sizes.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jaxtyping import Num, Shaped
+
+from jaxcnn.geometry import Padding, Window, per_axis
+
+from . import _check
+from ._pad import pad_pairs
+from ._pool import _accumulator
+
+Ints = int | Sequence[int]
+
+
+def unfold(
+    x: Shaped[Array, "n *space c"], window: Ints, *, stride: Ints = 1, padding: Padding = "valid", dilation: Ints = 1
+) -> Shaped[Array, "n *outputs taps c"]:
+    """The pixels of every window.
+
+    Args:
+        window: pixels, an int or one an axis.
+        padding: as in `conv`, with zeros.
+
+    Returns: `(n, *outputs, taps, c)`, outputs as in `conv`, taps the product of the window's sizes; same dtype.
+
+    Raises: ValueError for shapes that do not fit or a window larger than the padded image.
+
+    >>> unfold(jnp.array([3.0, 1, 2, 5])[None, :, None], 2)[0, :, :, 0].tolist()
+    [[3.0, 1.0], [1.0, 2.0], [2.0, 5.0]]
+    """
+    x = _check.images("unfold", x)
+    return taps(
+        x, Window.resolve(window, x.shape[1:-1], stride=stride, padding=padding, dilation=dilation, name="unfold")
+    )
+
+
+def fold(
+    patches: Num[Array, "n *outputs taps c"],
+    space: Ints,
+    window: Ints,
+    *,
+    stride: Ints = 1,
+    padding: Padding = "valid",
+    dilation: Ints = 1,
+) -> Num[Array, "n *space c"]:
+    """Adds every patch to the pixels it was taken from: the adjoint of `unfold` with the same arguments.
+
+    Pixels that no window sees are 0; where windows overlap the sum is taken in float32 for 16-bit floats. To average
+    instead, divide by `fold(unfold(ones))`.
+
+    Args:
+        patches: as from `unfold`.
+        space: spatial size of the image.
+
+    Raises: ValueError for shapes that do not fit, TypeError for bool.
+
+    >>> fold(unfold(jnp.array([3.0, 1, 2, 5])[None, :, None], 2), 4, 2)[0, :, 0].tolist()
+    [3.0, 2.0, 4.0, 5.0]
+    """
+    patches = _check.array("fold", "patches", patches)
+    if not 4 <= patches.ndim <= 6:
+        raise ValueError(
+            f"fold: patches is {_check.describe(patches)}; it must have the axes (n, *outputs, taps, c) with 1 to 3 outputs"
+        )
+    if patches.dtype == bool:
+        raise TypeError(
+            f"fold: patches is {_check.describe(patches)}; cast it to a number, patches.astype(jnp.float32)"
+        )
+    space = per_axis(space, patches.ndim - 3, what="space", name="fold", least=1)
+    full = Window.resolve(window, space, stride=stride, padding=padding, dilation=dilation, name="fold")
+    wanted = (*full.output_size(space), full.taps)
+    if patches.shape[1:-1] != wanted:
+        n, c, sizes = patches.shape[0], patches.shape[-1], ",".join(map(str, wanted))
+        raise ValueError(
+            f"fold: patches is {_check.describe(patches)}; space={space} and window={full.size} need [{n},{sizes},{c}]"
+        )
+    return _added(patches, full, space)
+
+
+def taps(x: Array, window: Window) -> Array:
+    """`unfold` of a resolved window."""
+    rank, outputs = window.rank, window.output_size(x.shape[1:-1])
+    x = pad_pairs("unfold", x, window.padding)
+    for axis, (o, k, s, d) in enumerate(zip(outputs, window.size, window.stride, window.dilation), start=1):
+        views = [lax.slice_in_dim(x, t * d, t * d + (o - 1) * s + 1, s, axis) for t in range(k)]
+        x = jnp.stack(views, axis=-2)  # (n, o, …, k, …, k, c)
+    return x.reshape(x.shape[0], *outputs, prod(window.size), x.shape[2 * rank + 1])  # (n, *outputs, taps, c)
+
+
+def _added(patches: Array, window: Window, space: Sequence[int]) -> Array:
+    """`fold` of a resolved window: each tap's outputs spread `stride` apart, shifted to their pixels and summed."""
+    rank, zero = window.rank, np.zeros((), _accumulator(patches.dtype))
+    x = patches.reshape(*patches.shape[: rank + 1], *window.size, patches.shape[-1]).astype(zero.dtype)
+    for axis in reversed(range(rank)):
+        n, o, s, d = space[axis], x.shape[axis + 1], window.stride[axis], window.dilation[axis]
+        pieces = []
+        for t in range(window.size[axis]):
+            low = t * d - window.padding[axis][0]
+            config = [(0, 0, 0)] * (x.ndim - 1)
+            config[axis + 1] = (low, n - low - ((o - 1) * s + 1), s - 1)
+            pieces.append(lax.pad(lax.index_in_dim(x, t, -2, keepdims=False), zero, config))
+        x = sum(pieces[1:], start=pieces[0])  # (n, o, …, n_axis, k, …, c)
+    return x.astype(patches.dtype)
