@@ -139,7 +139,7 @@ CPU: tuple[Rule, ...] = (
     ),
     Rule(
         "subpixel",
-        lambda case: case.rank == 2 and case.c_in <= 4 and case.n >= 4 and _wide_map(case),
+        lambda case: case.rank == 2 and case.c_in <= 4 and case.taps >= 25 and case.n >= 4 and _wide_map(case),
         "a strided gradient to few channels: more of them on a smaller image",
     ),
     Rule(
