@@ -125,7 +125,7 @@ def builder(config: Config, data: ImageSet) -> Callable[[nnx.Rngs], nnx.Module]:
         "num_classes": len(data.class_names),
         "in_features": data.image_shape[-1],
     }
-    if config.model != "lenet5_1998":
+    if config.dropout:
         options["dropout"] = config.dropout
     return lambda rngs: models.create(config.model, rngs=rngs, **options)
 

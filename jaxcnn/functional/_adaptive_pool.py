@@ -23,7 +23,7 @@ from jaxtyping import Float, Int, Shaped
 from jaxcnn.geometry import Window, per_axis
 
 from . import _check
-from ._pool import _accumulator
+from ._widened import widened
 from .engine import extreme, extreme_winner
 
 Size = int | None | Sequence[int | None]
@@ -39,7 +39,7 @@ def adaptive_avg_pool(x: Float[Array, "n *space c"], output_size: Size) -> Float
     """
     x, sizes = _resolve("adaptive_avg_pool", x, output_size)
     _check.floating("adaptive_avg_pool", x)
-    total, counts = x.astype(_accumulator(x.dtype)), np.ones(())
+    total, counts = widened(x), np.ones(())
     for axis, o in enumerate(sizes, start=1):
         counts = counts[..., None] * [stop - start for start, stop in _windows(x.shape[axis], o)]
         total = _sums(total, axis, o)

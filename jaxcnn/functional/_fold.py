@@ -20,7 +20,7 @@ from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check
 from ._pad import pad_pairs
-from ._pool import _accumulator
+from ._widened import widened
 
 Ints = int | Sequence[int]
 
@@ -102,8 +102,9 @@ def taps(x: Array, window: Window) -> Array:
 
 def _added(patches: Array, window: Window, space: Sequence[int]) -> Array:
     """`fold` of a resolved window: each tap's outputs spread `stride` apart, shifted to their pixels and summed."""
-    rank, zero = window.rank, np.zeros((), _accumulator(patches.dtype))
-    x = patches.reshape(*patches.shape[: rank + 1], *window.size, patches.shape[-1]).astype(zero.dtype)
+    rank = window.rank
+    x = widened(patches).reshape(*patches.shape[: rank + 1], *window.size, patches.shape[-1])
+    zero = np.zeros((), x.dtype)
     for axis in reversed(range(rank)):
         n, o, s, d = space[axis], x.shape[axis + 1], window.stride[axis], window.dilation[axis]
         pieces = []

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from jaxcnn.geometry import per_axis
 
 from . import _check
-from ._norm import _wide
+from ._widened import widened
 
 METHODS = ("nearest", "linear", "cubic")
 PADDING_MODES = ("zeros", "border", "reflection")
@@ -49,7 +49,7 @@ def affine_grid(
     if theta.ndim != 3 or theta.shape[1:] != (2, 3):
         raise ValueError(f"affine_grid: theta is {_check.describe(theta)}; it must have the axes (n, 2, 3)")
     sizes = per_axis(size, 2, what="size", name="affine_grid", least=1)
-    theta = _wide(theta)
+    theta = widened(theta)
     steps = [jnp.arange(n, dtype=theta.dtype) for n in sizes]
     line = [2 * i / max(n - 1, 1) - int(n > 1) if align_corners else (2 * i + 1) / n - 1 for i, n in zip(steps, sizes)]
     y, x = (v[..., None] for v in jnp.meshgrid(*line, indexing="ij"))  # (h, w, 1)
@@ -89,8 +89,8 @@ def grid_sample(
         raise ValueError(f"grid_sample: grid is {_check.describe(grid)}; it must have the axes ({x.shape[0]}, h, w, 2)")
     _check.one_of("grid_sample", "method", method, METHODS)
     _check.one_of("grid_sample", "padding_mode", padding_mode, PADDING_MODES)
-    size = jnp.asarray(x.shape[1:3], _wide(grid).dtype)
-    at = (_wide(grid) + 1) / 2 * (size - 1) if align_corners else ((_wide(grid) + 1) * size - 1) / 2
+    size = jnp.asarray(x.shape[1:3], widened(grid).dtype)
+    at = (widened(grid) + 1) / 2 * (size - 1) if align_corners else ((widened(grid) + 1) * size - 1) / 2
     return sample(x, at, method=method, padding_mode=padding_mode, align_corners=align_corners)
 
 
@@ -115,7 +115,7 @@ def rotate(
     x = _check.images("rotate", x, 2)
     _check.floating("rotate", x)
     _check.one_of("rotate", "method", method, METHODS)
-    angle, colour = jnp.asarray(degrees, _wide(x).dtype), jnp.asarray(fill, _wide(x).dtype)
+    angle, colour = jnp.asarray(degrees, widened(x).dtype), jnp.asarray(fill, widened(x).dtype)
     for what, v, axis, count in (("degrees", angle, "images", x.shape[0]), ("fill", colour, "channels", x.shape[-1])):
         if v.shape not in ((), (count,)):
             raise ValueError(
@@ -140,7 +140,7 @@ def sample(
 ) -> Array:
     """The colours at the points `at` (n, H, W, 2), in pixels: pixel centres are whole numbers. "zeros" means `fill`."""
     n, h, w, _ = x.shape
-    wide = _wide(x)
+    wide = widened(x)
     images = jnp.arange(n)[:, None, None]
     outside = jnp.asarray(fill, wide.dtype)
     rows, columns = (_taps(at[..., axis], size, method, padding_mode, align_corners) for axis, size in ((0, h), (1, w)))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from jaxcnn.geometry import per_axis
 
 from . import _check
-from ._norm import _wide
+from ._widened import widened
 
 
 def layer_norm(
@@ -43,7 +43,7 @@ def layer_norm(
     if axes > x.ndim:
         raise ValueError(f"layer_norm: axes={axes} but x is {_check.describe(x)}; use 1 to {x.ndim}")
     _check_affine("layer_norm", x.shape[x.ndim - axes :], scale, bias)
-    return _affine(x, _standard(_wide(x), range(x.ndim - axes, x.ndim), epsilon), scale, bias)
+    return _affine(x, _standard(widened(x), range(x.ndim - axes, x.ndim), epsilon), scale, bias)
 
 
 def group_norm(
@@ -69,7 +69,7 @@ def group_norm(
     if c % groups:
         raise ValueError(f"group_norm: groups={groups} must divide c={c} (x is {_check.describe(x)})")
     _check_affine("group_norm", (c,), scale, bias)
-    grouped = _wide(x).reshape(*x.shape[:-1], groups, c // groups)  # (n, *space, g, c/g)
+    grouped = widened(x).reshape(*x.shape[:-1], groups, c // groups)  # (n, *space, g, c/g)
     y = _standard(grouped, (*range(1, x.ndim - 1), x.ndim), epsilon)
     return _affine(x, y.reshape(x.shape), scale, bias)
 
@@ -91,7 +91,7 @@ def instance_norm(
     x = _check.images("instance_norm", x)
     _check.floating("instance_norm", x)
     _check_affine("instance_norm", x.shape[-1:], scale, bias)
-    return _affine(x, _standard(_wide(x), range(1, x.ndim - 1), epsilon), scale, bias)
+    return _affine(x, _standard(widened(x), range(1, x.ndim - 1), epsilon), scale, bias)
 
 
 def _checked(name: str, x: Array, least: int) -> Array:

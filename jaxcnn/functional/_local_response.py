@@ -13,7 +13,7 @@ from jaxtyping import Float
 from jaxcnn.geometry import per_axis
 
 from . import _check
-from ._norm import _wide
+from ._widened import widened
 
 
 def local_response_norm(
@@ -35,7 +35,7 @@ def local_response_norm(
     if x.ndim < 1:
         raise ValueError(f"local_response_norm: x is {_check.describe(x)}; its last axis must be the channels")
     (size,) = per_axis(size, 1, what="size", name="local_response_norm", least=1)
-    wide, c = _wide(x), x.shape[-1]
+    wide, c = widened(x), x.shape[-1]
     # further neighbours than there are channels add nothing
     below, above = min(size // 2, max(c - 1, 0)), min((size - 1) // 2, max(c - 1, 0))
     squares = jnp.pad(jnp.square(wide), [(0, 0)] * (x.ndim - 1) + [(below, above)])

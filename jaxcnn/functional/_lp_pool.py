@@ -26,7 +26,8 @@ from jaxcnn.geometry import Padding
 
 from . import _check
 from ._fold import taps
-from ._pool import _accumulator, resolve
+from ._pool import resolve
+from ._widened import widened
 
 Ints = int | Sequence[int]
 
@@ -57,7 +58,7 @@ def lp_pool(
     _check_power(p)
     x, full, _ = resolve("lp_pool", x, window, stride, padding, "zeros", dilation, ceil_mode)
     _check.floating("lp_pool", x)
-    seen = taps(x.astype(_accumulator(x.dtype)), full)  # (n, *outputs, taps, c)
+    seen = taps(widened(x), full)  # (n, *outputs, taps, c)
     return _norm(seen, float(p)).astype(x.dtype)
 
 

@@ -11,6 +11,7 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from . import _check
+from ._widened import widened
 
 
 def moments(x: Float[Array, "... c"]) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
@@ -22,7 +23,7 @@ def moments(x: Float[Array, "... c"]) -> tuple[Float[Array, " c"], Float[Array, 
     """
     x = _check.array("moments", "x", x)
     _check.floating("moments", x)
-    wide = _wide(x)
+    wide = widened(x)
     axes = tuple(range(x.ndim - 1))
     mean = jnp.mean(wide, axes)
     return mean, jnp.mean(jnp.square(wide - mean), axes)
@@ -49,12 +50,8 @@ def batch_norm(
     for what, v in (("mean", mean), ("variance", variance), ("scale", scale), ("bias", bias)):
         if v is not None and _check.array("batch_norm", what, v).shape != x.shape[-1:]:
             raise ValueError(f"batch_norm: {what} is {_check.describe(v)}; it must have the shape {x.shape[-1:]}")
-    wide, mean, variance = _wide(x), mean.astype(_wide(x).dtype), variance.astype(_wide(x).dtype)
+    wide, mean, variance = widened(x), mean.astype(widened(x).dtype), variance.astype(widened(x).dtype)
     factor = lax.rsqrt(variance + epsilon)
     factor = factor if scale is None else factor * scale.astype(wide.dtype)
     y = (wide - mean) * factor
     return (y if bias is None else y + bias.astype(wide.dtype)).astype(x.dtype)
-
-
-def _wide(x: Array) -> Array:
-    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x

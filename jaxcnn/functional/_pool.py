@@ -26,6 +26,7 @@ from jaxcnn.geometry import Padding, Window
 
 from . import _check
 from ._pad import MODES, pad_pairs
+from ._widened import widened
 from .engine import extreme
 
 Ints = int | Sequence[int]
@@ -147,7 +148,7 @@ def global_avg_pool(x: Float[Array, "n *space c"], *, keepdims: bool = False) ->
     """
     x = _check.images("global_avg_pool", x)
     _check.floating("global_avg_pool", x)
-    wide = x.astype(_accumulator(x.dtype))
+    wide = widened(x)
     return jnp.mean(wide, range(1, x.ndim - 1), keepdims=keepdims).astype(x.dtype)
 
 
@@ -181,7 +182,7 @@ def resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode)
 
 
 def _sum(x: Array, window: Window) -> Array:
-    wide = x.astype(_accumulator(x.dtype))
+    wide = widened(x)
     around = lambda entries, fill: (fill, *entries, fill)
     return lax.reduce_window(
         wide,
@@ -192,11 +193,6 @@ def _sum(x: Array, window: Window) -> Array:
         around(window.padding, (0, 0)),
         window_dilation=around(window.dilation, 1),
     )
-
-
-def _accumulator(dtype) -> np.dtype:
-    narrow = jnp.issubdtype(dtype, jnp.floating) and jnp.dtype(dtype).itemsize < 4
-    return jnp.dtype(jnp.float32) if narrow else jnp.dtype(dtype)
 
 
 def _pixel_counts(window: Window, space: Sequence[int], border) -> np.ndarray:

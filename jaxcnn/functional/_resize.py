@@ -19,7 +19,7 @@ from jaxtyping import Shaped
 from jaxcnn.geometry import per_axis
 
 from . import _check
-from ._norm import _wide
+from ._widened import widened
 
 METHODS = ("nearest", "nearest_exact", "linear", "cubic", "cubic_keys", "area")
 
@@ -63,7 +63,7 @@ def resize(
         for axis in axes:
             x = jnp.take(x, _nearest(x.shape[axis], sizes[axis - 1], method == "nearest_exact"), axis)
         return x
-    y = x.astype(jnp.float32) if x.dtype == jnp.uint8 else _wide(x)
+    y = x.astype(jnp.float32) if x.dtype == jnp.uint8 else widened(x)
     for axis in axes:
         weights = _weights(x.shape[axis], sizes[axis - 1], method, antialias, align_corners)
         y = _contract(y, jnp.asarray(weights, y.dtype), axis)

@@ -15,6 +15,7 @@ from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check
 from ._conv import conv, depthwise_conv
+from ._widened import widened
 
 
 def separable_conv(
@@ -118,7 +119,7 @@ def separate(
     most = min(kh * c_in, kw * c_out) if kernel.ndim == 4 else 1
     if rank > most:
         raise ValueError(f"separate: rank={rank} must be from 1 to {most} (kernel is {_check.describe(kernel)})")
-    wide = kernel.astype(jnp.float32) if kernel.dtype.itemsize < 4 else kernel  # LAPACK has no 16-bit floats
+    wide = widened(kernel)  # LAPACK has no 16-bit floats
     matrix = wide.reshape(kh, kw, c_in, c_out).transpose(0, 2, 1, 3).reshape(kh * c_in, kw * c_out)
     u, s, v = jnp.linalg.svd(matrix, full_matrices=False)  # (kh·c_in, m), (m,), (m, kw·c_out)
     scale = jnp.sqrt(s[:rank])

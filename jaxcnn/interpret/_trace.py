@@ -148,7 +148,7 @@ def multiply_adds(equation: Any) -> int:
         spread = prod(out[axis] for axis in numbers.out_spec[2:]) if set(p["lhs_dilation"]) == {1} else None
         positions = spread or prod(left[axis] for axis in numbers.lhs_spec[2:])  # a transposed one: per input pixel
         return left[numbers.lhs_spec[0]] // p["batch_group_count"] * positions * prod(right)
-    window, space = CONVOLUTIONS[name](equation)
+    window, space = equation.params["window"], equation.params["space"]  # of the result, where transposed
     return conv_counts(window, space, right[-2], right[-1], bias=False, batch=left[0]).multiply_adds
 
 
@@ -162,15 +162,7 @@ def _lax_conv(equation: Any, rank: int) -> Window | None:
     return Window(kernel[:-2], tuple(p["window_strides"]), tuple(p["padding"]), tuple(p["rhs_dilation"]))
 
 
-def _our_conv(equation: Any) -> tuple[Window, tuple[int, ...]]:
-    return equation.params["window"], equation.params["space"]
-
-
-CONVOLUTIONS: dict[str, Callable] = {  # window and size of the image (of the result, where transposed)
-    "jaxcnn_conv": _our_conv,
-    "jaxcnn_conv_input_grad": _our_conv,
-    "conv_general_dilated": _our_conv,
-}
+CONVOLUTIONS = ("jaxcnn_conv", "jaxcnn_conv_input_grad", "conv_general_dilated")
 
 ELEMENTWISE = frozenset(
     "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos div eq erf erf_inv erfc exp exp2 expm1 floor ge gt "
