@@ -24,7 +24,8 @@ from jaxcnn.geometry import Window, per_axis
 
 from . import _check
 from ._widened import widened
-from .engine import extreme, extreme_winner
+from .engine import extreme, extreme_winner, placed, total
+from .lowering import every
 
 Size = int | None | Sequence[int | None]
 
@@ -39,11 +40,19 @@ def adaptive_avg_pool(x: Float[Array, "n *space c"], output_size: Size) -> Float
     """
     x, sizes = _resolve("adaptive_avg_pool", x, output_size)
     _check.floating("adaptive_avg_pool", x)
-    total, counts = widened(x), np.ones(())
+    return placed(_mean, widened(x), sizes=sizes).astype(x.dtype)
+
+
+def _mean(x: Array, sizes: Sequence[int]) -> Array:
+    space = x.shape[1:-1]
+    if all(n % o == 0 for n, o in zip(space, sizes)):
+        window = tuple(n // o for n, o in zip(space, sizes))
+        return total(x, Window.resolve(window, space, stride=window)) / np.asarray(prod(window), x.dtype)
+    counts = np.ones(())
     for axis, o in enumerate(sizes, start=1):
         counts = counts[..., None] * [stop - start for start, stop in _windows(x.shape[axis], o)]
-        total = _sums(total, axis, o)
-    return (total / counts[..., None].astype(total.dtype)).astype(x.dtype)
+        x = _interleaved([total(*family) for family in _families(x, axis, o)], axis)
+    return x / counts[..., None].astype(x.dtype)
 
 
 def adaptive_max_pool(x: Shaped[Array, "n *space c"], output_size: Size) -> Shaped[Array, "n *output_size c"]:
@@ -56,6 +65,10 @@ def adaptive_max_pool(x: Shaped[Array, "n *space c"], output_size: Size) -> Shap
     """
     x, sizes = _resolve("adaptive_max_pool", x, output_size)
     _check.ordered("adaptive_max_pool", x)
+    return placed(_largest, x, sizes=sizes)
+
+
+def _largest(x: Array, sizes: Sequence[int]) -> Array:
     for axis in reversed(range(1, x.ndim - 1)):
         families = [extreme(*family, largest=True) for family in _families(x, axis, sizes[axis - 1])]
         x = _interleaved(families, axis)
@@ -77,11 +90,15 @@ def adaptive_max_pool_with_indices(
     name = "adaptive_max_pool_with_indices"
     x, sizes = _resolve(name, x, output_size)
     _check.ordered(name, x)
-    space = x.shape[1:-1]
-    if prod(space) > np.iinfo(np.int32).max:
+    if prod(x.shape[1:-1]) > np.iinfo(np.int32).max:
         raise ValueError(
             f"{name}: x is {_check.describe(x)}, more pixels an image than int32 can count; cut it in tiles"
         )
+    return placed(_winners, x, sizes=sizes)
+
+
+def _winners(x: Array, sizes: Sequence[int]) -> tuple[Array, Array]:
+    space = x.shape[1:-1]
     at = jnp.arange(prod(space), dtype=jnp.int32).reshape(1, *space, 1)
     for axis in reversed(range(1, x.ndim - 1)):
         values, places = [], []
@@ -138,19 +155,11 @@ def _interleaved(families: list[Array], axis: int) -> Array:
     return y.reshape(*y.shape[:axis], y.shape[axis] * len(families), *y.shape[axis + 2 :])  # (n, …, o, …, c)
 
 
-def _sums(x: Array, axis: int, o: int) -> Array:
-    """Sums of the windows of one axis, its blocks of n / g pixels side by side."""
-    n, g = x.shape[axis], gcd(x.shape[axis], o)
-    blocks = x.reshape(*x.shape[:axis], g, n // g, *x.shape[axis + 1 :])  # (n, …, g, n / g, …, c)
-    cut = lambda start, stop: lax.slice_in_dim(blocks, start, stop, axis=axis + 1).sum(axis=axis + 1)
-    return _interleaved([cut(*window) for window in _windows(n, o)[: o // g]], axis)
-
-
 def _chosen(at: Array, tap: Array, window: Window, axis: int) -> Array:
     """The entry of `at` under the tap that won, where `at` is one image or as many as `tap`."""
     k, s, o = window.size[axis - 1], window.stride[axis - 1], tap.shape[axis]
     chosen = jnp.zeros(tap.shape, at.dtype)
     for t in range(k):
-        here = lax.slice_in_dim(at, t, t + (o - 1) * s + 1, s, axis)
+        here = every(at, t, o, s, axis)
         chosen = jnp.where(tap == tap.dtype.type(t), here, chosen)
     return chosen

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -19,14 +20,14 @@ def describe(x: Any) -> str:
     return f"{x.dtype}[{','.join(map(str, x.shape))}]"
 
 
-def images(name: str, x: Any, rank: int | None = None) -> Array:
+def images(name: str, x: Any, rank: int | None = None, *, what: str = "x") -> Array:
     """`x` as an array `(n, *space, c)` with 1 to 3 spatial axes, exactly `rank` of them where given."""
-    x = array(name, "x", x)
+    x = array(name, what, x)
     wanted = AXES[rank] if rank else ", ".join(AXES.values())
     if not (x.ndim == rank + 2 if rank else 3 <= x.ndim <= 5):
-        raise ValueError(f"{name}: x is {describe(x)}; it must have the axes {wanted}, one image is x[None]")
+        raise ValueError(f"{name}: {what} is {describe(x)}; it must have the axes {wanted}, one image is {what}[None]")
     if 0 in x.shape[1:-1]:
-        raise ValueError(f"{name}: x is {describe(x)}: a spatial axis has no pixel; every one needs at least 1")
+        raise ValueError(f"{name}: {what} is {describe(x)}: a spatial axis has no pixel; every one needs at least 1")
     return x
 
 
@@ -65,6 +66,15 @@ def ordered(name: str, x: Array) -> None:
         raise TypeError(f"{name}: x is {describe(x)}; complex numbers have no order, take jnp.abs(x)")
 
 
+def random_key(name: str, key: Any) -> Array:
+    """Refuse what is no random key, new (`jax.random.key`) or old (`jax.random.PRNGKey`)."""
+    typed = hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    if not typed and not (hasattr(key, "dtype") and key.dtype == jnp.uint32 and key.shape == (2,)):
+        what = describe(key) if hasattr(key, "dtype") and hasattr(key, "shape") else f"a {type(key).__name__}"
+        raise TypeError(f"{name}: key is {what}; it must be one random key, as jax.random.key(0)")
+    return key
+
+
 def one_of(name: str, what: str, value: Any, allowed: tuple[str, ...]) -> None:
     """Refuse a word that is not in the list."""
     if value not in allowed:
@@ -93,7 +103,7 @@ def ranked(
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        images(name, args[position] if len(args) > position else kwargs.get(what), rank)
+        images(name, args[position] if len(args) > position else kwargs.get(what), rank, what=what)
         with named(function.__name__, name):
             return function(*args, **kwargs)
 

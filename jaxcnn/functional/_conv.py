@@ -55,7 +55,7 @@ def conv(
     """
     x, kernel = _check.images("conv", x), _check.array("conv", "kernel", kernel)
     bias = None if bias is None else _check.array("conv", "bias", bias)
-    groups = _check_arrays(x, kernel, bias, groups)
+    groups = check_arrays(x, kernel, bias, groups)
     _check.one_of("conv", "padding_mode", padding_mode, MODES)
     options = {"stride": stride, "dilation": dilation, "name": "conv"}
     window = Window.resolve(kernel.shape[:-2], x.shape[1:-1], padding=padding, **options)
@@ -150,7 +150,7 @@ def depthwise_conv(
         )
 
 
-def _check_arrays(x: Array, kernel: Array, bias: Array | None, groups: int) -> int:
+def check_arrays(x: Array, kernel: Array, bias: Array | None, groups: int) -> int:
     """`groups` as a plain int, everything else refused where it does not fit."""
     of_x = f"(x is {_check.describe(x)})"
     if kernel.ndim != x.ndim:

@@ -8,8 +8,9 @@ is `unfold(x)` reshaped to `(n, *outputs, taps · c_in)` times the kernel reshap
 axis of outputs, and channels before taps.) Both go axis by axis: Σ sizes slices instead of Π sizes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
+from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,8 +22,12 @@ from jaxcnn.geometry import Padding, Window, per_axis
 from . import _check
 from ._pad import pad_pairs
 from ._widened import widened
+from .engine import placed
+from .lowering import every
+from .lowering._case import every_tap, tap
 
 Ints = int | Sequence[int]
+C = TypeVar("C")
 
 
 def unfold(
@@ -92,16 +97,39 @@ def fold(
 
 def taps(x: Array, window: Window) -> Array:
     """`unfold` of a resolved window."""
+    return placed(_taps, x, window=window)
+
+
+def _taps(x: Array, window: Window) -> Array:
     rank, outputs = window.rank, window.output_size(x.shape[1:-1])
     x = pad_pairs("unfold", x, window.padding)
     for axis, (o, k, s, d) in enumerate(zip(outputs, window.size, window.stride, window.dilation), start=1):
-        views = [lax.slice_in_dim(x, t * d, t * d + (o - 1) * s + 1, s, axis) for t in range(k)]
+        views = [every(x, t * d, o, s, axis) for t in range(k)]
         x = jnp.stack(views, axis=-2)  # (n, o, …, k, …, k, c)
     return x.reshape(x.shape[0], *outputs, prod(window.size), x.shape[2 * rank + 1])  # (n, *outputs, taps, c)
 
 
+def over_taps(step: Callable[[C, Array], C], start: C, x: Array, window: Window) -> C:
+    """`step(carry, pixels)` for one tap after the other, in order; x is padded already, the pixels are `(n, *outputs, c)`.
+
+    Up to 64 taps are written out and fused by XLA, without a copy of x; more are a loop.
+    """
+    if window.taps > 64:
+        stacked = jnp.moveaxis(taps(x, window), -2, 0)  # (taps, n, *outputs, c)
+        start = step(start, stacked[0])  # outside the loop: it gets the sharding of x here
+        return lax.scan(lambda carry, pixels: (step(carry, pixels), None), start, stacked[1:])[0]
+    outputs = window.output_size(x.shape[1:-1])
+    for at in every_tap(window):
+        start = step(start, tap(x, window, at, outputs))
+    return start
+
+
 def _added(patches: Array, window: Window, space: Sequence[int]) -> Array:
     """`fold` of a resolved window: each tap's outputs spread `stride` apart, shifted to their pixels and summed."""
+    return placed(_spread_back, patches, window=window, space=space)
+
+
+def _spread_back(patches: Array, window: Window, space: Sequence[int]) -> Array:
     rank = window.rank
     x = widened(patches).reshape(*patches.shape[: rank + 1], *window.size, patches.shape[-1])
     zero = np.zeros((), x.dtype)
@@ -110,8 +138,11 @@ def _added(patches: Array, window: Window, space: Sequence[int]) -> Array:
         pieces = []
         for t in range(window.size[axis]):
             low = t * d - window.padding[axis][0]
+            high = n - low - ((o - 1) * s + 1)
             config = [(0, 0, 0)] * (x.ndim - 1)
-            config[axis + 1] = (low, n - low - ((o - 1) * s + 1), s - 1)
-            pieces.append(lax.pad(lax.index_in_dim(x, t, -2, keepdims=False), zero, config))
+            config[axis + 1] = (max(low, 0), max(high, 0), s - 1)
+            spread = lax.pad(lax.index_in_dim(x, t, -2, keepdims=False), zero, config)
+            # cropped apart: XLA (0.10.2) dies of a negative pad between spread pixels on an axis split over devices
+            pieces.append(lax.slice_in_dim(spread, max(-low, 0), max(-low, 0) + n, axis=axis + 1))
         x = sum(pieces[1:], start=pieces[0])  # (n, o, …, n_axis, k, …, c)
     return x.astype(patches.dtype)

@@ -15,6 +15,7 @@ centres of the border pixels). Reference: Jaderberg et al., Spatial transformer 
 import itertools
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
@@ -23,6 +24,7 @@ from jaxcnn.geometry import per_axis
 
 from . import _check
 from ._widened import widened
+from .engine import placed
 
 METHODS = ("nearest", "linear", "cubic")
 PADDING_MODES = ("zeros", "border", "reflection")
@@ -137,20 +139,50 @@ def sample(
     padding_mode: str,
     align_corners: bool = False,
     fill: Array | float = 0.0,
+    image: Array | None = None,
 ) -> Array:
-    """The colours at the points `at` (n, H, W, 2), in pixels: pixel centres are whole numbers. "zeros" means `fill`."""
-    n, h, w, _ = x.shape
+    """The colours at the points `at` (n, H, W, 2), in pixels: pixel centres are whole numbers. "zeros" means `fill`.
+
+    `image` says which of the images each row of points is on, if not each on its own.
+    """
+    options = {"method": method, "padding_mode": padding_mode, "align_corners": align_corners}
+    colour = jnp.asarray(fill, widened(x).dtype)
+    if image is not None:
+        return placed(_at_images, at, image, x, colour, **options)
+    return placed(_at_points, x, at, colour, **options)
+
+
+def _at_images(at: Array, image: Array, x: Array, outside: Array, **options) -> Array:
+    return _at_points(x, at, outside, image, **options)
+
+
+def _at_points(
+    x: Array,
+    at: Array,
+    outside: Array,
+    image: Array | None = None,
+    *,
+    method: str,
+    padding_mode: str,
+    align_corners: bool,
+) -> Array:
+    h, w = x.shape[1:3]
     wide = widened(x)
-    images = jnp.arange(n)[:, None, None]
-    outside = jnp.asarray(fill, wide.dtype)
     rows, columns = (_taps(at[..., axis], size, method, padding_mode, align_corners) for axis, size in ((0, h), (1, w)))
     y = jnp.zeros((*at.shape[:3], x.shape[-1]), wide.dtype)
     for (i, weight_i, inside_i), (j, weight_j, inside_j) in itertools.product(rows, columns):
-        colour = wide.at[images, i, j].get(mode="clip")  # (n, H, W, c)
+        colour = _picked(wide, image, i, j)  # (n, H, W, c)
         if padding_mode == "zeros":
             colour = jnp.where((inside_i & inside_j)[..., None], colour, outside)
         y = y + (weight_i * weight_j).astype(wide.dtype)[..., None] * colour
     return y.astype(x.dtype)
+
+
+def _picked(x: Array, image: Array | None, i: Array, j: Array) -> Array:
+    """The pixels (i, j) of each image, mapped so that a batch split over devices is not gathered; or of the images `image`."""
+    if image is not None:
+        return x.at[image[:, None, None], i, j].get(mode="clip")
+    return jax.vmap(lambda x, i, j: x.at[i, j].get(mode="clip"))(x, i, j)
 
 
 def _taps(t: Array, n: int, method: str, padding_mode: str, align_corners: bool) -> list[Tap]:

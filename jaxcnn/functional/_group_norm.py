@@ -1,10 +1,11 @@
-"""Normalisation by statistics of the input itself: `layer_norm`, `group_norm`, `instance_norm`.
+"""Normalisation by statistics of the input itself: `layer_norm`, `rms_norm`, `group_norm`, `instance_norm`.
 
     y = (x − mean) / √(variance + epsilon) · scale + bias
 
 They differ in what shares a mean: the last axes, the pixels of a group of channels, the pixels of one channel; always of one
 image. The variance is the mean of (x − mean)², biased, in float32 at least; y has the dtype of x. References: Ba et al., Layer
-normalization (2016); Wu & He, Group normalization (2018); Ulyanov et al., Instance normalization (2016).
+normalization (2016); Wu & He, Group normalization (2018); Ulyanov et al., Instance normalization (2016);
+Zhang & Sennrich, Root mean square layer normalization (2019).
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,29 @@ def layer_norm(
         raise ValueError(f"layer_norm: axes={axes} but x is {_check.describe(x)}; use 1 to {x.ndim}")
     _check_affine("layer_norm", x.shape[x.ndim - axes :], scale, bias)
     return _affine(x, _standard(widened(x), range(x.ndim - axes, x.ndim), epsilon), scale, bias)
+
+
+def rms_norm(
+    x: Float[Array, "..."], scale: Float[Array, "..."] | None = None, *, axes: int = 1, epsilon: float = 1e-5
+) -> Float[Array, "..."]:
+    """Divides by √(mean of x² + epsilon) over the last `axes` axes: `layer_norm` without mean and bias.
+
+    Args:
+        epsilon: PyTorch's default is the spacing of x's dtype at 1, 2⁻²³ for float32.
+
+    Raises: as `layer_norm`.
+
+    >>> rms_norm(jnp.array([3.0, 4.0, 0.0, 0.0]), epsilon=0).tolist()
+    [1.2000000476837158, 1.600000023841858, 0.0, 0.0]
+    """
+    x = _checked("rms_norm", x, 1)
+    (axes,) = per_axis(axes, 1, what="axes", name="rms_norm", least=1)
+    if axes > x.ndim:
+        raise ValueError(f"rms_norm: axes={axes} but x is {_check.describe(x)}; use 1 to {x.ndim}")
+    _check_affine("rms_norm", x.shape[x.ndim - axes :], scale, None)
+    wide = widened(x)
+    square = jnp.mean(jnp.square(wide), tuple(range(x.ndim - axes, x.ndim)), keepdims=True)
+    return _affine(x, wide * lax.rsqrt(square + epsilon), scale, None)
 
 
 def group_norm(

@@ -1,11 +1,12 @@
 """Where the maxima came from, and back: `max_pool_with_indices` and `max_unpool`, each also 1d, 2d and 3d.
 
 An index is the number of a pixel of the image without its padding, counted row by row over the spatial axes, one for
-each channel (PyTorch's); -1 where a window lies wholly in the padding and no pixel won.
+each channel (PyTorch's).
 """
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -16,8 +17,8 @@ from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check
 from ._pad import _NUMPY
-from ._pool import resolve
-from .engine import extreme_winner
+from ._pool import on_image, resolve
+from .engine import extreme_winner, placed
 
 Ints = int | Sequence[int]
 
@@ -49,6 +50,7 @@ def max_pool_with_indices(
     name, (pixels, options) = "max_pool_with_indices", (x, (window, stride, padding, padding_mode, dilation))
     x, full, border = resolve(name, pixels, *options, ceil_mode)
     _check.ordered(name, x)
+    on_image(name, full, x.shape[1:-1])
     space = _check.images(name, pixels).shape[1:-1]
     if np.prod(space, dtype=float) > np.iinfo(np.int32).max:
         raise ValueError(
@@ -57,7 +59,7 @@ def max_pool_with_indices(
     sources = [np.arange(n) for n in space]
     if padding_mode != "zeros":
         before = Window.resolve(window, space, stride=stride or window, padding=padding, dilation=dilation).padding
-        sources = [np.pad(s, pair, mode=_NUMPY[padding_mode]) for s, pair in zip(sources, before)]  # type: ignore
+        sources = [np.pad(s, pair, mode=_NUMPY[padding_mode]) for s, pair in zip(sources, before)]
     values, taps = extreme_winner(x, full, largest=True)
     return values, _pixels(taps, full, space, sources)
 
@@ -81,13 +83,17 @@ def max_unpool(
     >>> max_unpool(values, indices, output_size=4)[0, :, 0].tolist()
     [3.0, 0.0, 0.0, 5.0]
     """
-    y, indices = _check.images("max_unpool", y), _check.array("max_unpool", "indices", indices)
+    y, indices = _check.images("max_unpool", y, what="y"), _check.array("max_unpool", "indices", indices)
     space = per_axis(output_size, y.ndim - 2, what="output_size", name="max_unpool", least=1)
     _check_indices(y, indices, space)
+    return placed(_put, y, indices, space=space)
+
+
+def _put(y: Array, indices: Array, space: tuple[int, ...]) -> Array:
     n, c, count = y.shape[0], y.shape[-1], int(np.prod(space))
     where = jnp.where(indices < 0, count, indices.astype(jnp.int32)).reshape(n, -1, c)  # (n, outputs, c)
-    at = jnp.arange(n)[:, None, None], where, jnp.arange(c)
-    flat = jnp.zeros((n, count, c), y.dtype).at[at].set(y.reshape(n, -1, c), mode="drop")  # (n, pixels, c)
+    put = lambda at, values: jnp.zeros((count, c), y.dtype).at[at, jnp.arange(c)].set(values, mode="drop")
+    flat = jax.vmap(put)(where, y.reshape(n, -1, c))  # (n, pixels, c); mapped, so that a split batch is not gathered
     return flat.reshape(n, *space, c)
 
 
@@ -108,7 +114,7 @@ def _pixels(taps: Array, window: Window, space: Sequence[int], sources: list[np.
         if len(sources[axis]) != space[axis]:
             pixel = jnp.asarray(sources[axis], jnp.int32).at[pixel].get(mode="clip")
         flat, rest, weight = flat + pixel * weight, rest // k, weight * space[axis]
-    return jnp.where(taps == taps.dtype.type(window.taps), -1, flat)
+    return flat
 
 
 def _check_indices(y: Array, indices: Array, space: Sequence[int]) -> None:
@@ -120,7 +126,8 @@ def _check_indices(y: Array, indices: Array, space: Sequence[int]) -> None:
         )
     if isinstance(indices, Tracer) or indices.size == 0:
         return
-    low, high, count = int(indices.min()), int(indices.max()), int(np.prod(space))
+    known = np.asarray(indices)  # concrete also where a function under jit closes over them
+    low, high, count = int(known.min()), int(known.max()), int(np.prod(space))
     if low < -1 or high >= count:
         raise ValueError(
             f"max_unpool: indices reach from {low} to {high} but output_size={tuple(space)} has {count} pixels; "

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,9 +18,15 @@ from jaxtyping import Shaped
 from jaxcnn.geometry import Padding, Window
 
 from . import _check
+from .engine import placed
 
 MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
-_NUMPY = {"reflect": "reflect", "replicate": "edge", "circular": "wrap", "symmetric": "symmetric"}
+_NUMPY: dict[str, Literal["reflect", "edge", "wrap", "symmetric"]] = {
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+    "symmetric": "symmetric",
+}
 _ROOM = {"reflect": -1, "circular": 0, "symmetric": 0}  # pixels of padding allowed beyond the axis length
 
 
@@ -69,4 +76,4 @@ def pad_pairs(
         return x
     if mode == "zeros":
         return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
-    return jnp.pad(x, widths, mode=_NUMPY[mode])
+    return placed(jnp.pad, x, pad_width=widths, mode=_NUMPY[mode])

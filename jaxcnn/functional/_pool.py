@@ -19,7 +19,7 @@ from math import prod
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Float, Num, Shaped
 
 from jaxcnn.geometry import Padding, Window
@@ -27,7 +27,7 @@ from jaxcnn.geometry import Padding, Window
 from . import _check
 from ._pad import MODES, pad_pairs
 from ._widened import widened
-from .engine import extreme
+from .engine import extreme, total, whole
 
 Ints = int | Sequence[int]
 
@@ -44,10 +44,10 @@ def max_pool(
 ) -> Shaped[Array, "n *outputs c"]:
     """Largest pixel of each window; NaN if there is one. The arguments are described in the module.
 
-    The gradient goes to the first of equal pixels, row by row, and to the last of several NaN (PyTorch's rules); a window
-    without a pixel on the image gives -inf (integers: the least) and passes no gradient on.
+    The gradient goes to the first of equal pixels, row by row, and to the last of several NaN (PyTorch's rules).
 
-    Raises: ValueError for shapes that do not fit, an unknown word or a window larger than the padded image.
+    Raises: ValueError for shapes that do not fit, an unknown word, a window larger than the padded image, or one that sees
+        padding alone.
 
     >>> x = jnp.array([[4.0, 3, 1, 5], [1, 3, 4, 8], [4, 5, 4, 3], [6, 5, 9, 4]])[None, :, :, None]
     >>> max_pool(x, 2)[0, :, :, 0].tolist()
@@ -55,6 +55,7 @@ def max_pool(
     """
     x, full, _ = resolve("max_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.ordered("max_pool", x)
+    on_image("max_pool", full, x.shape[1:-1])
     return extreme(x, full, largest=True)
 
 
@@ -75,6 +76,7 @@ def min_pool(
     """
     x, full, _ = resolve("min_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.ordered("min_pool", x)
+    on_image("min_pool", full, x.shape[1:-1])
     return extreme(x, full, largest=False)
 
 
@@ -88,16 +90,16 @@ def sum_pool(
     dilation: Ints = 1,
     ceil_mode: bool = False,
 ) -> Num[Array, "n *outputs c"]:
-    """Sum of each window.
+    """Sum of each window. Integers keep their dtype and wrap; cast those of 8 bits first, `x.astype(jnp.int32)`.
 
-    Raises: as `max_pool`; TypeError for bool.
+    Raises: ValueError as `max_pool`, but a window of padding alone gives 0; TypeError for bool.
 
     >>> sum_pool(jnp.array([3.0, 1, 2, 5])[None, :, None], 2)[0, :, 0].tolist()
     [4.0, 7.0]
     """
     x, full, _ = resolve("sum_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.same_dtype("sum_pool", x)
-    return _sum(x, full).astype(x.dtype)
+    return total(widened(x), full).astype(x.dtype)
 
 
 def avg_pool(
@@ -115,7 +117,8 @@ def avg_pool(
     """Mean of each window.
 
     Args:
-        count_include_pad: whether padded zeros count as pixels. What a ragged edge (`ceil_mode`) lacks never counts.
+        count_include_pad: whether padded zeros count as pixels, so that a window of nothing else gives 0; where they do not,
+            such a window has no mean and is refused. What a ragged edge (`ceil_mode`) lacks never counts.
         divisor: divide every sum by this instead.
 
     Raises: as `max_pool`; TypeError for integers, ValueError for a divisor of 0.
@@ -131,11 +134,13 @@ def avg_pool(
     if divisor == 0:
         raise ValueError("avg_pool: divisor=0 divides by zero; use another number, or None for the window's size")
     if divisor is None:
+        if not count_include_pad:
+            on_image("avg_pool", full, x.shape[1:-1])
         divide_by = _pixel_counts(full, x.shape[1:-1], border if count_include_pad else None)
     else:
         divide_by = np.asarray(divisor)
-    total = _sum(x, full)
-    return (total / divide_by.astype(total.dtype)).astype(x.dtype)
+    sums = total(widened(x), full)
+    return (sums / divide_by.astype(sums.dtype)).astype(x.dtype)
 
 
 def global_avg_pool(x: Float[Array, "n *space c"], *, keepdims: bool = False) -> Float[Array, "n ..."]:
@@ -153,14 +158,21 @@ def global_avg_pool(x: Float[Array, "n *space c"], *, keepdims: bool = False) ->
 
 
 def global_max_pool(x: Shaped[Array, "n *space c"], *, keepdims: bool = False) -> Shaped[Array, "n ..."]:
-    """Largest pixel of each channel: `(n, c)`, or `(n, 1, …, 1, c)` with `keepdims`.
+    """Largest pixel of each channel, NaN if there is one: `(n, c)`, or `(n, 1, …, 1, c)` with `keepdims`.
+
+    Equal pixels share the gradient; a channel with NaN passes none on.
 
     >>> global_max_pool(jnp.arange(6.0).reshape(1, 3, 2)).tolist()
     [[4.0, 5.0]]
     """
     x = _check.images("global_max_pool", x)
     _check.ordered("global_max_pool", x)
-    return jnp.max(x, range(1, x.ndim - 1), keepdims=keepdims)
+    axes = range(1, x.ndim - 1)
+    y = jnp.max(x, axes, keepdims=keepdims)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return y
+    # XLA:CPU's own maximum loses NaN in larger arrays of float32 (jax 0.10.2 and 0.12)
+    return jnp.where(jnp.any(x != x, axes, keepdims=keepdims), jnp.nan, y)
 
 
 max_pool1d, max_pool2d, max_pool3d = (_check.ranked(max_pool, rank) for rank in (1, 2, 3))
@@ -171,7 +183,7 @@ avg_pool1d, avg_pool2d, avg_pool3d = (_check.ranked(avg_pool, rank) for rank in 
 
 def resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode):
     """x (padded already where the mode puts real pixels there), its window, and the padding without the ragged edge."""
-    x = _check.images(name, x)
+    x = whole(_check.images(name, x))
     _check.one_of(name, "padding_mode", padding_mode, MODES)
     options = {"stride": window if stride is None else stride, "dilation": dilation, "name": name}
     border = Window.resolve(window, x.shape[1:-1], padding=padding, **options).padding
@@ -181,18 +193,16 @@ def resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode)
     return x, Window.resolve(window, x.shape[1:-1], padding=border, ceil_mode=ceil_mode, **options), border
 
 
-def _sum(x: Array, window: Window) -> Array:
-    wide = widened(x)
-    around = lambda entries, fill: (fill, *entries, fill)
-    return lax.reduce_window(
-        wide,
-        np.zeros((), wide.dtype),
-        lax.add,
-        around(window.size, 1),
-        around(window.stride, 1),
-        around(window.padding, (0, 0)),
-        window_dilation=around(window.dilation, 1),
-    )
+def on_image(name: str, window: Window, space: Sequence[int]) -> None:
+    """Refuse windows that see padding alone: they have no largest pixel and no mean."""
+    if not any(low or high for low, high in window.padding):
+        return
+    for axis, (counts, n, pair) in enumerate(zip(window.overlap(space), space, window.padding)):
+        if 0 in counts:
+            raise ValueError(
+                f"{name}: window {window.size} (dilation {window.dilation}) sees padding alone at output {counts.index(0)} "
+                f"of spatial axis {axis}, which has {n} pixels and padding {pair}; pad by less"
+            )
 
 
 def _pixel_counts(window: Window, space: Sequence[int], border) -> np.ndarray:
@@ -203,4 +213,4 @@ def _pixel_counts(window: Window, space: Sequence[int], border) -> np.ndarray:
     total = counts[0]
     for axis in counts[1:]:
         total = total[..., None] * axis
-    return np.maximum(total, 1)[..., None]
+    return total[..., None]

@@ -20,6 +20,8 @@ from jaxcnn.geometry import per_axis
 
 from . import _check
 from ._widened import widened
+from .engine import placed
+from .lowering import every
 
 METHODS = ("nearest", "nearest_exact", "linear", "cubic", "cubic_keys", "area")
 
@@ -61,7 +63,7 @@ def resize(
     )
     if method.startswith("nearest"):
         for axis in axes:
-            x = jnp.take(x, _nearest(x.shape[axis], sizes[axis - 1], method == "nearest_exact"), axis)
+            x = placed(_taken, x, axis=axis, m=sizes[axis - 1], exact=method == "nearest_exact")
         return x
     y = x.astype(jnp.float32) if x.dtype == jnp.uint8 else widened(x)
     for axis in axes:
@@ -102,6 +104,18 @@ def _weights(n: int, m: int, method: str, antialias: bool, align_corners: bool) 
     for tap in range(1 - reach, 1 + reach):  # beyond the image the border pixel goes on
         np.add.at(weights, (np.arange(m), np.clip(first + tap, 0, n - 1)), kernel(at - first - tap))
     return weights
+
+
+def _taken(x: Array, axis: int, m: int, exact: bool) -> Array:
+    """The nearest pixels of one axis; by whole factors without indices, whose gradient would be a scatter."""
+    n = x.shape[axis]
+    if m % n == 0:
+        shape = (*x.shape[: axis + 1], m // n, *x.shape[axis + 1 :])  # (n, …, n, m / n, …, c)
+        copies = lax.broadcast_in_dim(x, shape, [a for a in range(x.ndim + 1) if a != axis + 1])
+        return copies.reshape(*x.shape[:axis], m, *x.shape[axis + 1 :])
+    if n % m == 0:
+        return every(x, n // m // 2 if exact else 0, m, n // m, axis)
+    return jnp.take(x, _nearest(n, m, exact), axis)
 
 
 def _nearest(n: int, m: int, exact: bool) -> np.ndarray:

@@ -17,6 +17,7 @@ from jaxtyping import Shaped
 from jaxcnn.geometry import per_axis
 
 from . import _check
+from .engine import placed
 
 
 def pixel_shuffle(x: Shaped[Array, "n *space c_in"], factor: int | Sequence[int]) -> Shaped[Array, "n *larger c"]:
@@ -33,12 +34,18 @@ def pixel_shuffle(x: Shaped[Array, "n *space c_in"], factor: int | Sequence[int]
     [[0.0, 1.0], [2.0, 3.0]]
     """
     x = _check.images("pixel_shuffle", x)
-    n, *space, c = x.shape
-    factor, rank = per_axis(factor, len(space), what="factor", name="pixel_shuffle", least=1), len(space)
+    *_, c = x.shape
+    factor = per_axis(factor, x.ndim - 2, what="factor", name="pixel_shuffle", least=1)
     if c % prod(factor):
         raise ValueError(
             f"pixel_shuffle: factor={factor} needs a multiple of {prod(factor)} channels; x is {_check.describe(x)}"
         )
+    return placed(_spread, x, factor=factor)
+
+
+def _spread(x: Array, factor: tuple[int, ...]) -> Array:
+    n, *space, c = x.shape
+    rank = len(space)
     x = x.reshape(n, *space, c // prod(factor), *factor)  # (n, h, w, c, r, r)
     pairs = [axis for a in range(rank) for axis in (a + 1, a + 2 + rank)]
     larger = [p * r for p, r in zip(space, factor)]

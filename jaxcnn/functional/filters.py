@@ -227,6 +227,18 @@ def gaussian_kernel(sigma: float, *, size: int | None = None) -> np.ndarray:
     return weights / weights.sum()
 
 
+def binomial_kernel(size: int) -> np.ndarray:
+    """`(size,)` binomial coefficients with sum 1: the mean of two neighbours, `size − 1` times over; nearly a Gaussian.
+
+    Raises: ValueError if `size` is below 1.
+
+    >>> binomial_kernel(3).tolist()
+    [0.25, 0.5, 0.25]
+    """
+    (size,) = per_axis(size, 1, what="size", name="binomial_kernel", least=1)
+    return np.array([math.comb(size - 1, k) / 2 ** (size - 1) for k in range(size)])
+
+
 @_check.named(("gaussian_kernel", "apply_separable"), "gaussian")
 def gaussian(
     x: Images, sigma: float, *, size: int | None = None, padding: Padding = "same", padding_mode: str = "replicate"

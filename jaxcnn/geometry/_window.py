@@ -126,6 +126,15 @@ class Window:
             counts.append([sum(-low <= p < n + high for p in self.pixels(axis, o)) for o in range(outputs)])
         return counts
 
+    def along(self, axis: int) -> "Window":
+        """The window of one axis alone: one pixel on the others, without padding.
+
+        >>> Window.resolve((3, 2), (6, 6)).along(1)
+        Window(size=(1, 2), stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1))
+        """
+        only = lambda entries, rest: tuple(e if a == axis else rest for a, e in enumerate(entries))
+        return Window(only(self.size, 1), only(self.stride, 1), only(self.padding, (0, 0)), only(self.dilation, 1))
+
     def transposed(self, space: Sequence[int]) -> "Transposed":
         """The adjoint: the window that carries outputs back to an image of `space` pixels.
 

@@ -233,6 +233,7 @@ WINDOWS: dict[str, Callable[[Any, int], Window | str | None]] = {
     "jaxcnn_conv_input_grad": lambda equation, rank: None,  # a transposed convolution steps fractions of a pixel
     "conv_general_dilated": _lax_conv,
     "jaxcnn_extreme": lambda equation, rank: equation.params["window"],
+    "jaxcnn_total": lambda equation, rank: equation.params["window"],
     "reduce_window_max": _reduce_window,
     "reduce_window_min": _reduce_window,
     "reduce_window_sum": _reduce_window,

@@ -9,5 +9,8 @@ from ._dense import Dense as Dense
 from ._dense import Dropout as Dropout
 from ._norm import BatchNorm as BatchNorm
 from ._pool import AvgPool as AvgPool
+from ._pool import FractionalMaxPool as FractionalMaxPool
 from ._pool import MaxPool as MaxPool
+from ._pool import MixedPool as MixedPool
+from ._pool import StochasticPool as StochasticPool
 from ._pool import WeightedPool as WeightedPool

@@ -1,4 +1,5 @@
-"""Pooling modules: `MaxPool` and `AvgPool` hold options only; `WeightedPool` learns a coefficient and a bias a channel."""
+"""Pooling modules: `MaxPool` and `AvgPool` hold options only; `WeightedPool` and `MixedPool` learn, `StochasticPool` and
+`FractionalMaxPool` hold a source of random keys."""
 
 from collections.abc import Callable, Sequence
 from inspect import signature
@@ -49,11 +50,14 @@ class AvgPool(nnx.Module):
 class WeightedPool(nnx.Module):
     """LeNet's subsampling: the sum of each window times a trained coefficient, plus a trained bias, one of each a channel.
 
-    The coefficient starts as `1 / window pixels` (an average), the bias as 0. Reference: LeCun et al., Gradient-based
-    learning applied to document recognition (1998), section II.B.
+    With `each_tap` every pixel of the window has a coefficient of its own: `functional.weighted_pool`. Coefficients start as
+    `1 / window pixels` (an average), the bias as 0. Reference: LeCun et al., Gradient-based learning applied to document
+    recognition (1998), section II.B.
 
     >>> WeightedPool(3, 2, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 3)))[0, 0, 0].tolist()
     [1.0, 1.0, 1.0]
+    >>> WeightedPool(3, 2, each_tap=True, rngs=nnx.Rngs(0)).coefficient.shape
+    (2, 2, 3)
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class WeightedPool(nnx.Module):
         stride: Ints | None = None,
         padding: Padding = "valid",
         rank: int = 2,
+        each_tap: bool = False,
         dtype=None,
         param_dtype=jnp.float32,
         rngs: nnx.Rngs,
@@ -72,7 +77,8 @@ class WeightedPool(nnx.Module):
         axes = len(window) if isinstance(window, Sequence) else rank
         sizes = per_axis(window, axes, what="window", name="WeightedPool", least=1)
         (in_features,) = counts("WeightedPool", in_features=in_features)
-        self.coefficient = nnx.Param(jnp.full((in_features,), 1 / prod(sizes), param_dtype))
+        shape = (*sizes, in_features) if each_tap else (in_features,)
+        self.coefficient = nnx.Param(jnp.full(shape, 1 / prod(sizes), param_dtype))
         self.bias = nnx.Param(jnp.zeros((in_features,), param_dtype))
         self.window, self.stride, self.padding, self.dtype = sizes, stride, padding, dtype
 
@@ -80,11 +86,85 @@ class WeightedPool(nnx.Module):
         x, coefficient, bias = cast(self.dtype, x, self.coefficient, self.bias)
         if x.shape[-1:] != bias.shape:
             raise ValueError(f"WeightedPool: x has the shape {x.shape}; its last axis must be the {bias.size} features")
-        return F.sum_pool(x, self.window, stride=self.stride, padding=self.padding) * coefficient + bias
+        options = {"stride": self.stride, "padding": self.padding}
+        if coefficient.ndim > 1:
+            return F.weighted_pool(x, coefficient, **options) + bias
+        return F.sum_pool(x, self.window, **options) * coefficient + bias
 
 
-def _known(name: str, function: Callable, options: dict[str, Any]) -> dict[str, Any]:
-    allowed = [p.name for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+class MixedPool(nnx.Module):
+    """`functional.mixed_pool` with a learned alpha: `alpha · maximum + (1 − alpha) · mean`.
+
+    One for the layer or, with `in_features`, one a channel; it starts at `alpha` and is not kept between 0 and 1.
+
+    >>> MixedPool(2, rngs=nnx.Rngs(0))(jnp.array([[[3.0], [1.0]]]))[0, 0].tolist()
+    [2.5]
+    """
+
+    def __init__(
+        self,
+        window: Ints,
+        *,
+        in_features: int | None = None,
+        alpha: float = 0.5,
+        dtype=None,
+        param_dtype=jnp.float32,
+        rngs: nnx.Rngs,
+        **options,
+    ):
+        del rngs  # nothing is random here
+        shape = () if in_features is None else counts("MixedPool", in_features=in_features)
+        self.alpha = nnx.Param(jnp.full(shape, alpha, param_dtype))
+        self.window, self.dtype, self.options = window, dtype, _known("MixedPool", F.mixed_pool, options)
+
+    def __call__(self, x: Float[Array, "n *space c"]) -> Float[Array, "n *outputs c"]:
+        x, alpha, _ = cast(self.dtype, x, self.alpha, None)
+        return F.mixed_pool(x, self.window, alpha, **self.options)
+
+
+class StochasticPool(nnx.Module):
+    """`functional.stochastic_pool` with a source of keys: draws in training, averages else.
+
+    Keys come from the `dropout` stream of the `rngs` it was built with; a compiled step reseeds it.
+
+    >>> pool = StochasticPool(2, rngs=nnx.Rngs(0))
+    >>> pool(jnp.array([[[0.0], [2.0]]]), train=True)[0, 0].tolist()
+    [2.0]
+    """
+
+    def __init__(self, window: Ints, *, rngs: nnx.Rngs, **options):
+        self.window, self.options = window, _known("StochasticPool", F.stochastic_pool, options, without=("train",))
+        self.rngs = rngs.dropout.fork()
+
+    def __call__(self, x: Float[Array, "n *space c"], *, train: bool) -> Float[Array, "n *outputs c"]:
+        return F.stochastic_pool(self.rngs() if train else None, x, self.window, train=train, **self.options)
+
+
+class FractionalMaxPool(nnx.Module):
+    """`functional.fractional_max_pool` with a source of keys; else than in training all windows lie alike, with u = ½.
+
+    Keys come from the `dropout` stream of the `rngs` it was built with; a compiled step reseeds it.
+
+    Args:
+        options: `output_size` or `ratio`.
+
+    >>> FractionalMaxPool(2, ratio=0.7, rngs=nnx.Rngs(0))(jnp.ones((1, 10, 10, 3)), train=True).shape
+    (1, 7, 7, 3)
+    """
+
+    def __init__(self, window: Ints, *, rngs: nnx.Rngs, **options):
+        known = _known("FractionalMaxPool", F.fractional_max_pool, options, without=("samples",))
+        self.window, self.options, self.rngs = window, known, rngs.dropout.fork()
+
+    def __call__(self, x: Float[Array, "n *space c"], *, train: bool) -> Float[Array, "n *outputs c"]:
+        key = self.rngs() if train else None
+        samples = None if train else jnp.full((x.shape[0], x.ndim - 2, x.shape[-1]), 0.5)
+        return F.fractional_max_pool(key, x, self.window, samples=samples, **self.options)
+
+
+def _known(name: str, function: Callable, options: dict[str, Any], *, without: Sequence[str] = ()) -> dict[str, Any]:
+    words = signature(function).parameters.values()
+    allowed = [p.name for p in words if p.kind is p.KEYWORD_ONLY and p.name not in without]
     for option in options:
         if option not in allowed:
             raise TypeError(f"{name}: there is no option {option!r}; use {', '.join(allowed)}")

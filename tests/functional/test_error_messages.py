@@ -104,6 +104,30 @@ ERRORS = {
         ValueError,
         "min_pool2d: window size=(2,) has 1 entries; give an int or one for each of 2 axes",
     ),
+    "max of padding": (
+        partial(F.max_pool2d, X, 2, stride=1, padding=((0, 0), (0, 2))),
+        ValueError,
+        "max_pool2d: window (2, 2) (dilation (1, 1)) sees padding alone at output 5 of spatial axis 1, which has 5 pixels "
+        "and padding (0, 2); pad by less",
+    ),
+    "min between taps": (
+        partial(F.min_pool2d, X, 2, stride=1, padding=(4, 0), dilation=(9, 1)),
+        ValueError,
+        "min_pool2d: window (2, 2) (dilation (9, 1)) sees padding alone at output 2 of spatial axis 0, which has 7 pixels "
+        "and padding (4, 4); pad by less",
+    ),
+    "indices of padding": (
+        partial(F.max_pool2d_with_indices, X, 1, padding=1, stride=1),
+        ValueError,
+        "max_pool2d_with_indices: window (1, 1) (dilation (1, 1)) sees padding alone at output 0 of spatial axis 0, which "
+        "has 7 pixels and padding (1, 1); pad by less",
+    ),
+    "mean of padding": (
+        partial(F.avg_pool2d, X, 2, stride=1, padding=((3, 0), (0, 0)), count_include_pad=False),
+        ValueError,
+        "avg_pool2d: window (2, 2) (dilation (1, 1)) sees padding alone at output 0 of spatial axis 0, which has 7 pixels "
+        "and padding (3, 0); pad by less",
+    ),
     "sum of bool": (
         partial(F.sum_pool2d, X > 0, 2),
         TypeError,

@@ -31,6 +31,12 @@ POOLS = {
     for kind in ("max", "min", "sum", "avg")
     for rank in ("", "2d")
 }
+WEIGHTED = {
+    "weighted_pool": (F.weighted_pool, jnp.ones((2, 2))),
+    "soft_pool": (F.soft_pool, 2),
+    "mixed_pool": (F.mixed_pool, 2, 0.5),
+}
+POOLS |= WEIGHTED
 FILTERS = {
     "edge": (filters.edge,),
     "prewitt": (filters.prewitt,),
@@ -47,8 +53,9 @@ FILTERS = {
     "apply_separable": (filters.apply_separable, np.ones(3), np.ones(3)),
 }
 REDUCTIONS = {"pad": (F.pad, 1), "global_avg_pool": (F.global_avg_pool,), "global_max_pool": (F.global_max_pool,)}
+REDUCTIONS |= {"spatial_pyramid_pool": (F.spatial_pyramid_pool,)}
 EVERY = CONVS | POOLS | FILTERS | REDUCTIONS
-SLIDING = CONVS | POOLS
+SLIDING = CONVS | POOLS | {"reduce_window": (F.reduce_window, 0.0, jnp.add, 2)}
 TAPS = dict.fromkeys(CONVS, 3)  # the pools take windows of 2
 C_OUT = dict.fromkeys(CONVS, 4) | {"depthwise_conv": 12}
 
@@ -163,7 +170,15 @@ def test_bias_fits(name, function, rest):
 
 @pytest.mark.parametrize(
     ("name", "function", "rest"),
-    rows(FILTERS | {"avg_pool2d": (F.avg_pool2d, 2), "global_avg_pool": (F.global_avg_pool,)}),
+    rows(
+        FILTERS
+        | {
+            "avg_pool2d": (F.avg_pool2d, 2),
+            **WEIGHTED,
+            "blur_pool": (F.blur_pool, 3),
+            "global_avg_pool": (F.global_avg_pool,),
+        }
+    ),
 )
 def test_fractions_need_floats(name, function, rest):
     message = f"{name}: x is int32[2,7,5,6]; it must be floating point, x.astype(jnp.float32)"

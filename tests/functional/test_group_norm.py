@@ -70,6 +70,10 @@ def test_local_response_norm_of_any_size(c, size):
 
 TORCH = {
     "layer": (F.layer_norm, lambda T, x, s, b: T.layer_norm(x.movedim(1, -1), (6,), s, b).movedim(-1, 1)),
+    "root mean square": (
+        lambda x, s, b: F.rms_norm(x, s) + b,
+        lambda T, x, s, b: (T.rms_norm(x.movedim(1, -1), (6,), s, 1e-5) + b).movedim(-1, 1),
+    ),
     "group": (lambda x, s, b: F.group_norm(x, 3, s, b), lambda T, x, s, b: T.group_norm(x, 3, s, b)),
     "instance": (F.instance_norm, lambda T, x, s, b: T.instance_norm(x, weight=s, bias=b)),
     "response": (
@@ -97,6 +101,7 @@ def test_norm_agrees_with_torch(function, theirs):
 ERRORS = {
     "layer integers": (TypeError, lambda: F.layer_norm(jnp.ones((2, 3), int)), "layer_norm: x is int32[2,3]; it must"),
     "layer axes": (ValueError, lambda: F.layer_norm(X, axes=5), "layer_norm: axes=5 but x is float32[2,7,5,6]; use 1"),
+    "rms axes": (ValueError, lambda: F.rms_norm(X, axes=5), "rms_norm: axes=5 but x is float32[2,7,5,6]; use 1 to 4"),
     "layer none": (ValueError, lambda: F.layer_norm(X, axes=0), "layer_norm: axes=0 must be at least 1"),
     "layer scale": (
         ValueError,

@@ -1,6 +1,7 @@
 """The derivative rules of max pooling under every transformation; all values are integers, so every sum is exact."""
 
 import functools
+import re
 
 import jax
 import jax.export
@@ -17,7 +18,7 @@ OPTIONS = {
     "overlapping": {"window": (3, 2), "stride": 1, "padding": 1},
     "dilated": {"window": 2, "stride": (1, 3), "dilation": 2, "padding": 2},
     "ragged": {"window": 2, "stride": 2, "ceil_mode": True},
-    "void": {"window": 2, "stride": 1, "padding": 3},
+    "padded by more than half": {"window": 3, "stride": 1, "padding": 2},
 }
 POOLS = {"max": F.max_pool, "min": F.min_pool, "values": lambda x, **o: F.max_pool_with_indices(x, **o)[0]}
 CASES = [pytest.param(functools.partial(p, **o), id=f"{k} {n}") for k, p in POOLS.items() for n, o in OPTIONS.items()]
@@ -29,9 +30,8 @@ def image(seed=0, shape=SHAPE):
 
 
 def loss(pool, x):
-    """Quadratic, so that its second derivative is the pool's own; what no pixel gave is left out."""
-    y = pool(x)
-    return (jnp.where(jnp.isfinite(y), y, 0) ** 2).sum()
+    """Quadratic, so that its second derivative is the pool's own."""
+    return (pool(x) ** 2).sum()
 
 
 def assert_equal(actual, expected):
@@ -83,7 +83,7 @@ def test_vmap_of_tangents_alone_is_the_jacobian():
 def test_exported_gradient_searches_no_window_again(pool, platform):
     program = jax.jit(jax.value_and_grad(functools.partial(loss, pool)))
     exported = jax.export.export(program, platforms=[platform])(jax.ShapeDtypeStruct(SHAPE, jnp.float32))
-    assert "stablehlo.select_and_scatter" not in exported.mlir_module()
+    assert not re.search(r"stablehlo\.(select_and_)?scatter", exported.mlir_module())
 
 
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])

@@ -115,6 +115,20 @@ def test_pool_passes_nan_on(function, dilation):
     assert np.flatnonzero(np.isnan(y)).tolist() == [2 - dilation, 2]
 
 
+def test_sums_and_means_of_padding_alone_are_zero():
+    x = jnp.ones((1, 3, 1))
+    assert F.sum_pool(x, 2, stride=1, padding=((2, 0),))[0, :, 0].tolist() == [0, 1, 2, 2]
+    assert F.avg_pool(x, 2, stride=1, padding=((2, 0),))[0, :, 0].tolist() == [0, 0.5, 1, 1]
+
+
+def test_sums_of_integers_keep_their_dtype_and_wrap():
+    x = np.array([200, 200, 1, 2], np.uint8)[None, :, None]
+    y = F.sum_pool(x, 2)
+    assert y.dtype == np.uint8
+    assert y[0, :, 0].tolist() == [144, 3]
+    assert F.sum_pool(x.astype(np.int32), 2)[0, :, 0].tolist() == [400, 3]
+
+
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_max_pool_gives_a_tie_one_gradient(dilation):
     total = lambda x: F.max_pool1d(x, 2, stride=4, dilation=dilation).sum()

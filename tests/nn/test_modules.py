@@ -49,6 +49,21 @@ MODULES = {  # name: (constructor, shapes of its parameters, the functional call
         {"coefficient": (4,), "bias": (4,)},
         lambda m, x: F.avg_pool(x, (2, 3), stride=1),
     ),
+    "WeightedPool of each tap": (
+        lambda r: nn.WeightedPool(4, (2, 3), stride=1, each_tap=True, rngs=r),
+        {"coefficient": (2, 3, 4), "bias": (4,)},
+        lambda m, x: F.avg_pool(x, (2, 3), stride=1),
+    ),
+    "MixedPool": (
+        lambda r: nn.MixedPool(3, stride=2, alpha=0.25, rngs=r),
+        {"alpha": ()},
+        lambda m, x: F.mixed_pool(x, 3, 0.25, stride=2),
+    ),
+    "MixedPool of each channel": (
+        lambda r: nn.MixedPool(2, in_features=4, rngs=r),
+        {"alpha": (4,)},
+        lambda m, x: F.mixed_pool(x, 2, 0.5),
+    ),
     "MaxPool": (lambda r: nn.MaxPool(3, stride=2), {}, lambda m, x: F.max_pool(x, 3, stride=2)),
     "AvgPool": (lambda r: nn.AvgPool(2, padding=1), {}, lambda m, x: F.avg_pool(x, 2, padding=1)),
 }
@@ -129,6 +144,43 @@ def test_module_refuses(call, message):
 def test_pool_modules_know_their_options():
     with pytest.raises(TypeError, match="MaxPool: there is no option 'strides'; use stride, padding"):
         nn.MaxPool(2, strides=2)
+    with pytest.raises(TypeError, match="StochasticPool: there is no option 'train'; use stride, .*, ceil_mode$"):
+        nn.StochasticPool(2, train=True, rngs=nnx.Rngs(0))
+
+
+def test_weighted_pool_of_each_tap_learns_its_weights():
+    module = nn.WeightedPool(4, 2, each_tap=True, rngs=nnx.Rngs(0))
+    weights = jax.random.normal(jax.random.key(2), (2, 2, 4))
+    module.coefficient[...] = weights
+    np.testing.assert_allclose(module(X), F.weighted_pool(X, weights), rtol=1e-5, atol=1e-6)
+    gradient = nnx.grad(lambda m: m(X).sum())(module)["coefficient"][...]
+    np.testing.assert_allclose(gradient, jax.grad(lambda w: F.weighted_pool(X, w).sum())(weights), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("build", "still"),
+    [
+        (
+            lambda r: nn.StochasticPool(2, stride=1, rngs=r),
+            lambda x: F.stochastic_pool(None, x, 2, stride=1, train=False),
+        ),
+        (
+            lambda r: nn.FractionalMaxPool(2, output_size=(5, 3), rngs=r),
+            lambda x: F.fractional_max_pool(None, x, 2, output_size=(5, 3), samples=jnp.full((2, 2, 4), 0.5)),
+        ),
+    ],
+    ids=["StochasticPool", "FractionalMaxPool"],
+)
+def test_random_pool_draws_anew_in_training_and_is_still_else(build, still):
+    module = build(nnx.Rngs(0))
+    first, second = module(X, train=True), module(X, train=True)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(build(nnx.Rngs(0))(X, train=True), first)
+    nnx.reseed(module, default=5, dropout=5)
+    again = module(X, train=True)
+    nnx.reseed(module, default=5, dropout=5)
+    np.testing.assert_array_equal(module(X, train=True), again)
+    np.testing.assert_array_equal(module(X, train=False), still(X))
 
 
 @pytest.mark.parametrize("size", [np.int64(3), [3, 3], (np.int32(3), 3)])

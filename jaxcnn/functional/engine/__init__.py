@@ -1,9 +1,14 @@
-"""The trilinear form of convolution and the winners of maxima as JAX primitives, closed under every transformation."""
+"""Convolution, the winners of maxima and the sums of windows as JAX primitives, closed under every transformation."""
 
 from ._lower import case_of as case_of
 from ._primitives import conv as conv
 from ._primitives import conv_input_grad as conv_input_grad
 from ._primitives import conv_kernel_grad as conv_kernel_grad
 from ._primitives import convolutions as convolutions
+from ._sharding import placed as placed
+from ._sharding import whole as whole
+from ._total import total as total
 from ._winner import extreme as extreme
 from ._winner import extreme_winner as extreme_winner
+from ._winner import take as take
+from ._winner import tap_dtype as tap_dtype

@@ -17,6 +17,9 @@ from jax import Array, lax
 
 from jaxcnn.geometry import Window
 
+from ..lowering import every
+from ._views import RUNS, Run, join, padded, reduce_axis, runs, view
+
 
 def tap_dtype(window: Window) -> np.dtype:
     """The smallest unsigned integer with room for the taps, `window.taps` for none and one number for never."""
@@ -28,7 +31,10 @@ def identity(dtype, largest: bool) -> np.ndarray:
     if jnp.issubdtype(dtype, jnp.bool_):
         return np.array(not largest)
     if jnp.issubdtype(dtype, jnp.floating):
-        return np.array(-np.inf if largest else np.inf, dtype)
+        least = np.array(-np.inf if largest else np.inf, dtype)
+        if least == least:
+            return least
+        return np.array(jnp.finfo(dtype).min if largest else jnp.finfo(dtype).max, dtype)  # an 8-bit float without inf
     info = jnp.iinfo(dtype)
     return np.array(info.min if largest else info.max, dtype)
 
@@ -49,16 +55,9 @@ def reduced(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
 
 
 def chained(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
-    """The value alone on CPU: axis by axis over shifted images where windows overlap, twice to six times as fast there."""
-    if all(s >= span for s, span in zip(window.stride, window.span)):
-        return reduced(x, window=window, space=space, largest=largest)
+    """The value alone on CPU: axis by axis over slices, where XLA's reduction goes pixel by pixel: up to 400 times as fast."""
     for axis in reversed(range(window.rank)):
-        first, *others = (
-            _shifted(x, window, space, axis, t, identity(x.dtype, largest)) for t in range(window.size[axis])
-        )
-        for v in others:
-            first = lax.max(first, v) if largest else lax.min(first, v)
-        x = first
+        x = reduce_axis(x, window, axis, lax.max if largest else lax.min, identity(x.dtype, largest))
     return [x]
 
 
@@ -66,28 +65,44 @@ def won(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
     """The value and the tap of the winner."""
     y, taps, weight, dtype = x, None, 1, tap_dtype(window)
     for axis in reversed(range(window.rank)):
-        y, taps = _won_axis(y, taps, window, space, axis, weight, largest)
+        y, taps = _won_axis(y, taps, window, axis, weight, largest)
         weight *= window.size[axis]
     assert taps is not None
     void = ~_outer([first >= 0 for first in _first_taps(window, space)])
     return [y, jnp.where(void[..., None], dtype.type(window.taps), taps) if void.any() else taps]
 
 
-def _won_axis(x: Array, taps: Array | None, window: Window, space, axis: int, weight: int, largest: bool):
-    """One axis of `won`; padding gives way to the first pixel on the image even if that is no larger."""
-    fill, dtype, begins = identity(x.dtype, largest), tap_dtype(window), _first_taps(window, space)[axis]
-    inner = lambda t: dtype.type(0) if taps is None else _shifted(taps, window, space, axis, t, np.zeros((), dtype))
-    y = _shifted(x, window, space, axis, 0, fill)
-    found = jnp.broadcast_to(inner(0), y.shape)
-    for t in range(1, window.size[axis]):
-        v = _shifted(x, window, space, axis, t, fill)
-        wins = (v > y) if largest else (v < y)
+def _won_axis(x: Array, taps: Array | None, window: Window, axis: int, weight: int, largest: bool):
+    """One axis of `won`. XLA makes two loops for the two results, so the value has its own, shorter formula."""
+    fill, begins = identity(x.dtype, largest), _first_taps(window, x.shape[1:-1])[axis]
+    y = reduce_axis(x, window, axis, lax.max if largest else lax.min, fill)
+    taps = jnp.zeros(x.shape, tap_dtype(window)) if taps is None else taps
+    if len(runs(window, x.shape[1:-1], axis)) > RUNS:
+        taps, _ = padded(taps, window, axis, np.zeros((), taps.dtype))
+        x, window = padded(x, window, axis, fill)
+    pieces = [
+        _code(x, taps, window, axis, run, begins[run.first : run.end], weight, largest)
+        for run in runs(window, x.shape[1:-1], axis)
+    ]
+    return y, join(pieces, axis)
+
+
+def _code(x, taps, window: Window, axis: int, run: Run, begins: np.ndarray, weight: int, largest: bool) -> Array:
+    """The winner's tap for the outputs of a run; padding gives way to the first pixel on the image even if no larger."""
+    if not run.taps:
+        return jnp.zeros((*x.shape[: axis + 1], run.end - run.first, *x.shape[axis + 2 :]), taps.dtype)
+    sees = lambda v, tap: view(v, window, axis, run, tap)
+    code = lambda tap: sees(taps, tap) + taps.dtype.type(tap * weight)
+    best, found = sees(x, run.taps[0]), code(run.taps[0])
+    for tap in run.taps[1:]:
+        v = sees(x, tap)
+        wins = (v > best) if largest else (v < best)
         if jnp.issubdtype(x.dtype, jnp.floating):
             wins |= v != v
-        if (begins == t).any():
-            wins |= lax.broadcast_in_dim(begins == t, y.shape, (axis + 1,))
-        y, found = jnp.where(wins, v, y), jnp.where(wins, inner(t) + dtype.type(t * weight), found)
-    return y, found
+        if (begins == tap).any():
+            wins |= lax.broadcast_in_dim(begins == tap, v.shape, (axis + 1,))
+        best, found = jnp.where(wins, v, best), jnp.where(wins, code(tap), found)
+    return found
 
 
 def taken(t: Array, taps: Array, *, window: Window, space) -> list[Array]:
@@ -172,6 +187,6 @@ def _shifted(x: Array, window: Window, space, axis: int, tap: int, fill: np.ndar
     if first >= end:
         return jnp.full((*x.shape[: axis + 1], outputs, *x.shape[axis + 2 :]), fill)
     start = first * stride + offset
-    inside = lax.slice_in_dim(x, start, start + (end - first - 1) * stride + 1, stride, axis + 1)
+    inside = every(x, start, end - first, stride, axis + 1)
     around = [(first, outputs - end, 0) if i == axis + 1 else (0, 0, 0) for i in range(x.ndim)]
     return lax.pad(inside, fill, around) if end - first < outputs else inside

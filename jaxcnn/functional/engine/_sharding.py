@@ -4,6 +4,8 @@
 operation must say what it returns. What is contracted may be split only where the result's place is known, in a transpose.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -33,6 +35,29 @@ def result_sharding(direction: str, a, b, shape, groups: int, stacked: bool) -> 
         )
     channels = of_b[-1] if direction == "conv" else (of_b[-2] if groups == 1 else None)
     return _checked(mesh, [*lead, *of_a[:-1], channels], shape)
+
+
+def placed(function: Callable, *arrays, **options) -> Any:
+    """`function(*arrays, **options)`, where the compiler places what lies inside although the mesh axes are explicit.
+
+    In the results the batch is split like that of the first array; everything else comes together.
+    """
+    avals = [jax.typeof(v) for v in arrays if v is not None]
+    meshes = [aval.sharding.mesh for aval in avals if explicit(aval)]
+    if not meshes:
+        return function(*arrays, **options)
+    batch = _entries(avals[0])[0] if explicit(avals[0]) else None
+    place = NamedSharding(meshes[0], PartitionSpec(batch))
+    return jax.sharding.auto_axes(partial(function, **options), out_sharding=place)(*arrays)
+
+
+def whole(x):
+    """x with its space brought together if it is split over explicit axes; batch and channels stay."""
+    aval = jax.typeof(x)
+    if not explicit(aval) or not any((entries := _entries(aval))[1:-1]):
+        return x
+    spec = PartitionSpec(entries[0], *[None] * (x.ndim - 2), entries[-1])
+    return jax.sharding.reshard(x, NamedSharding(aval.sharding.mesh, spec))
 
 
 def _entries(aval) -> list:

@@ -11,6 +11,7 @@ window without a pixel on the image has the tap number `window.taps`, which noth
 """
 
 from functools import partial
+from math import prod
 
 import jax
 from jax import Array
@@ -23,18 +24,39 @@ from jaxcnn.geometry import Window
 
 from . import _extreme as run
 from ._primitives import _vary_alike
-from ._sharding import _checked, _entries, constrain, explicit
+from ._sharding import _checked, _entries, constrain, explicit, whole
+
+WINDOWS = 9  # that a pixel may lie in, before a plane or volume is reduced axis by axis
 
 
 def extreme(x: Array, window: Window, *, largest: bool) -> Array:
-    """`y[n, o, c]`, the largest or smallest pixel of each window."""
-    return extreme_p.bind(x, window=window, space=x.shape[1:-1], largest=largest)[0]
+    """`y[n, o, c]`, the largest or smallest pixel of each window.
+
+    Going back a pixel looks at every window that it lies in. Where these are many, the axes go one by one: the same winner,
+    because the first of the rows that hold the extreme holds the first of the pixels, and Σ instead of Π windows to look at.
+    """
+    planes = sum(k > 1 for k in window.size) > 1
+    if planes and prod(-(-span // s) for span, s in zip(window.span, window.stride)) > WINDOWS:
+        for axis in reversed(range(window.rank)):
+            x = extreme(x, window.along(axis), largest=largest)
+        return x
+    return extreme_p.bind(whole(x), window=window, space=x.shape[1:-1], largest=largest)[0]
 
 
 def extreme_winner(x: Array, window: Window, *, largest: bool) -> tuple[Array, Array]:
     """`y` and the tap that won it. The first of equal pixels wins, the last of several NaN (PyTorch's rules)."""
-    y, taps = winner_p.bind(x, window=window, space=x.shape[1:-1], largest=largest)
+    y, taps = winner_p.bind(whole(x), window=window, space=x.shape[1:-1], largest=largest)
     return y, taps
+
+
+def take(x: Array, taps: Array, window: Window) -> Array:
+    """The pixel of x under the given tap of each window, 0 where there is none; linear in x."""
+    return _linear(take_p, x, taps, window, x.shape[1:-1])
+
+
+def tap_dtype(window: Window):
+    """What taps are counted in."""
+    return run.tap_dtype(window)
 
 
 def _linear(primitive: Primitive, v: Array, taps: Array, window: Window, space: tuple[int, ...]) -> Array:
@@ -76,10 +98,10 @@ def _batch(primitive: Primitive, args, dims, **params):
     return [r.reshape(count, n, *r.shape[1:]) for r in results], [0] * len(results)
 
 
-def _primitive(name: str, function, *, outputs: bool, winner: bool = False, cpu=None) -> Primitive:
+def make(name: str, function, *, outputs: bool, winner: bool = False, cpu=None, names=("window", "space")) -> Primitive:
+    """A primitive of pooling: its shapes, its batching rule and what it is lowered to, on CPU perhaps by another formula."""
     primitive = Primitive(f"jaxcnn_{name}")
     primitive.multiple_results = True
-    names = ("window", "space", "largest") if outputs and name != "take" else ("window", "space")
     primitive.def_impl(jax.jit(lambda *arrays, **params: primitive.bind(*arrays, **params), static_argnames=names))
     primitive.def_abstract_eval(partial(_abstract, outputs, winner))
     batching.primitive_batchers[primitive] = partial(_batch, primitive)
@@ -115,10 +137,11 @@ def _transpose(adjoint, cotangents, v, taps, *, window, space):
     return [_linear(adjoint(), ct, taps, window, space), None]
 
 
-extreme_p = _primitive("extreme", run.reduced, outputs=True, cpu=run.chained)
-winner_p = _primitive("extreme_winner", run.won, outputs=True, winner=True)
-take_p = _primitive("take", run.taken, outputs=True)
-give_p = _primitive("give", run.given, outputs=False)
+_NAMES = ("window", "space", "largest")
+extreme_p = make("extreme", run.reduced, outputs=True, cpu=run.chained, names=_NAMES)
+winner_p = make("extreme_winner", run.won, outputs=True, winner=True, names=_NAMES)
+take_p = make("take", run.taken, outputs=True)
+give_p = make("give", run.given, outputs=False)
 ad.primitive_jvps[extreme_p] = partial(_extreme_jvp, False)
 ad.primitive_jvps[winner_p] = partial(_extreme_jvp, True)
 for _p, _adjoint in ((take_p, lambda: give_p), (give_p, lambda: take_p)):

@@ -120,6 +120,8 @@ def adjoint(case: Case) -> Case:
 
 def adjoint_kernel(kernel: Array, case: Case) -> Array:
     """The kernel of `adjoint(case)`: flipped on every spatial axis, channels swapped inside every group."""
+    if case.groups == 1:  # no axis of groups: XLA:CPU copies one more axis more slowly
+        return jnp.flip(kernel, range(case.rank)).swapaxes(-1, -2)  # (*size, o, i)
     g, i, o = case.groups, case.c_in_of_group, case.c_out_of_group
     size = case.window.size
     split = jnp.flip(kernel, range(case.rank)).reshape(*size, i, g, o)  # (*size, i, g, o)
@@ -138,7 +140,16 @@ def tap(x: Array, window: Window, at: Sequence[int], outputs: Sequence[int]) -> 
     """The pixel that every output sees through the tap `at` of an image that is padded already: `(n, *outputs, c)`."""
     start = [t * d for t, d in zip(at, window.dilation)]
     stop = [a + max(o - 1, 0) * s + min(o, 1) for a, o, s in zip(start, outputs, window.stride)]
-    return lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *window.stride, 1))
+    steps = [s if o > 1 else 1 for s, o in zip(window.stride, outputs)]  # as in `every`
+    return lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *steps, 1))
+
+
+def every(x: Array, start: int, count: int, step: int, axis: int) -> Array:
+    """`count` pixels of one axis from `start` on, `step` apart.
+
+    One pixel has no step: XLA (jax 0.10.2 and 0.12) takes another pixel, or crashes, where the axis is split over devices.
+    """
+    return lax.slice_in_dim(x, start, start + (count - 1) * step + 1, step if count > 1 else 1, axis)
 
 
 def every_tap(window: Window) -> list[tuple[int, ...]]:

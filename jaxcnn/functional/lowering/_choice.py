@@ -14,7 +14,22 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from . import blocks, depth_sum, direct, fft, fold, images, patches, phases, row_loop, subpixel, tap_sum
+from . import (
+    _winograd,
+    blocks,
+    depth_sum,
+    direct,
+    fft,
+    fold,
+    images,
+    patches,
+    phases,
+    row_loop,
+    subpixel,
+    tap_sum,
+    winograd,
+    winograd4,
+)
 from ._case import Case
 
 LOWERINGS: dict[str, ModuleType] = {
@@ -29,10 +44,9 @@ LOWERINGS: dict[str, ModuleType] = {
     "fold": fold,
     "depth_sum": depth_sum,
     "fft": fft,
+    "winograd": winograd,
+    "winograd4": winograd4,
 }
-
-
-UNROLL = 4  # stacked problems written out; more are a loop: 8 compile four times longer and are not faster
 
 
 class Rule(NamedTuple):
@@ -57,7 +71,7 @@ def _depthwise(case: Case) -> bool:
 
 
 def _narrow(case: Case) -> bool:
-    return contracted(case) <= 8 and contracted(case) * case.taps <= 72
+    return contracted(case) <= (8 if case.unit_stride else 4) and contracted(case) * case.taps <= 72
 
 
 def _few_channels(case: Case) -> bool:
@@ -67,6 +81,8 @@ def _few_channels(case: Case) -> bool:
     terms = case.taps * contracted(case)
     if case.direction == "input_grad":
         return case.c_in == 1 and terms <= 150 and case.c_out <= 8
+    if case.rank == 2 and terms > 25 and case.c_out > 32:
+        return False  # VGG's first layer: faster on neither version with one image, on one of the two with eight
     return case.c_in <= 3 and terms <= {1: 25, 2: 27}.get(case.rank, 81)
 
 
@@ -91,6 +107,19 @@ def _bytes_of_g(case: Case) -> int:
     return 4 * case.positions * case.c_out
 
 
+def _filtered(case: Case) -> bool:
+    """3 × 3 windows with enough channels and work, and a bound within that of the direct sum.
+
+    From 64 channels the tiles take more from memory than they save, but for kernel gradients of several images.
+    """
+    if winograd.supports(case) is not None or not _wide_map(case):
+        return False
+    channels, least = min(case.c_in, case.c_out), {"conv": 1 << 31, "input_grad": 1 << 29, "kernel_grad": 1 << 28}
+    if channels < 64 or channels < 128 and (case.direction != "kernel_grad" or case.n < 4):
+        return False
+    return case.multiply_adds >= least[case.direction] and _winograd.within_direct(case, winograd.TRANSFORM)
+
+
 def _wide_map(case: Case) -> bool:
     """Planes of 28 × 28 outputs and more."""
     return prod(case.outputs[-2:]) >= 784
@@ -112,11 +141,16 @@ CPU: tuple[Rule, ...] = (
         lambda case: patches.tiles(case) and case.direction == "input_grad" and (case.taps >= 16 or case.n == 1),
         "windows side by side: one matrix product put back by a reshape",
     ),
+    Rule(
+        "fold",
+        lambda case: case.groups == 1 and case.positions <= 4 * case.c_out and case.taps > 1,
+        "a kernel larger than the images: one matrix product that reads it once, shifted and added",
+    ),
     Rule("patches", _tiny, "a few output pixels: one matrix product"),
     Rule("fft", _large, "a large kernel: the transforms' cost does not depend on its size"),
     Rule(
         "phases",
-        lambda case: _strided_gradient(case) and case.groups > 1,
+        lambda case: _strided_gradient(case) and case.groups > 1 and contracted(case) <= 4,
         "XLA:CPU multiplies the zeros between strided outputs, one group at a time",
     ),
     Rule("row_loop", _depthwise, "depthwise kernel gradient: accumulated in cache, row by row"),
@@ -131,12 +165,12 @@ CPU: tuple[Rule, ...] = (
         lambda case: case.groups > 1,
         "groups merged into dense blocks: XLA:CPU runs one narrow product a group",
     ),
-    Rule("tap_sum", _few_channels, "few channels: little to contract but the window"),
     Rule(
         "fold",
         lambda case: case.rank == 3 and case.c_in <= 4 or case.taps * case.c_in <= 32 and _wide_map(case),
         "a gradient to few channels: one matrix product, shifted and added",
     ),
+    Rule("tap_sum", _few_channels, "few channels: little to contract but the window"),
     Rule(
         "subpixel",
         lambda case: case.rank == 2 and case.c_in <= 4 and case.taps >= 25 and case.n >= 4 and _wide_map(case),
@@ -147,6 +181,7 @@ CPU: tuple[Rule, ...] = (
         lambda case: _strided_gradient(case) and case.c_in > 4 and case.n >= 4 and _wide_map(case),
         "XLA:CPU multiplies the zeros between strided outputs",
     ),
+    Rule("winograd", _filtered, "3×3 windows: 16 products for 36, within the bound of the direct sum"),
     Rule(
         "depth_sum",
         lambda case: _wide_map(case) and (prod(case.window.size[1:]) > 1 or case.direction == "kernel_grad"),
@@ -177,9 +212,9 @@ def rank(case: Case, forced: str = "auto") -> tuple[tuple[str, bool, str], ...]:
     """Every lowering as `(name, whether it can run, why)`, the one that runs first."""
     rules = CPU if case.platform == "cpu" else ELSEWHERE
     able = {name: LOWERINGS[name].supports(case) for name in LOWERINGS}
-    rows = {rule.lowering: rule.reason for rule in reversed(rules) if rule.when(case) and able[rule.lowering] is None}
-    order = [rule.lowering for rule in rules if rule.lowering in rows]
-    order = [*dict.fromkeys(order), *(name for name in LOWERINGS if name not in rows)]
+    held = [rule for rule in rules if able[rule.lowering] is None and rule.when(case)]
+    rows = {rule.lowering: rule.reason for rule in reversed(held)}
+    order = [*dict.fromkeys(rule.lowering for rule in held), *(name for name in LOWERINGS if name not in rows)]
     if forced != "auto" and able[forced] is None:
         order.sort(key=lambda name: name != forced)
         rows[forced] = "forced"
@@ -200,18 +235,36 @@ def evaluate(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
 
 
 def _stacks(case: Case, name: str) -> bool:
-    """Whether stacked problems are one larger problem that runs as fast: depthwise sums over taps, one batched product.
+    """Whether stacked problems are better written as one: products of what is there, and sums that XLA fuses with what follows.
 
-    Not sums over taps with one group: three LeNet-5 trained together read 3,200 images/s batched, 8,700 one after the other.
+    A map that is never written is one that is never read: of 8 models it lies outside the cache. Not narrow ones (LeNet-5's 6
+    channels fill no vector), and not where an image is padded or spread first.
     """
-    return name == "tap_sum" and case.groups > 1 or name == "patches" and patches.tiles(case)
+    if name == "tap_sum":
+        return case.direction == "conv" and case.groups == 1 and case.c_out >= 16
+    return name == "phases" and _depthwise(case) or name == "patches" and patches.tiles(case)
 
 
 def evaluate_stacked(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
     """Independent problems along the first axis of both operands: one after the other on one CPU, else batched."""
     one = lambda a, b: evaluate(a, b, case, lowering)
     if case.platform == "cpu" and not case.partitioned and not _stacks(case, choose(case, lowering)):
-        if a.shape[0] <= UNROLL:
-            return jnp.stack([one(a[i], b[i]) for i in range(a.shape[0])])
-        return lax.map(lambda pair: one(*pair), (a, b))
+        return _one_by_one(one, a, b)
     return jax.vmap(one)(a, b)
+
+
+def _one_by_one(one: Callable[[Array, Array], Array], a: Array, b: Array) -> Array:
+    """A loop that writes each result into its place.
+
+    Not `lax.map`: the zeros that it writes into are one constant for all such loops of a program, kept until the last one and
+    copied for each. An axis of length 1 goes before the loop, for its place in the layout costs a copy of the whole stack.
+    """
+    result = jax.eval_shape(one, a[0], b[0])
+    stacks = [v.reshape(v.shape[0], *v.shape[2:]) if v.shape[1] == 1 else v for v in (a, b)]
+
+    def step(i: Array, y: Array) -> Array:
+        of = (lax.dynamic_index_in_dim(s, i, keepdims=False).reshape(v.shape[1:]) for s, v in zip(stacks, (a, b)))
+        return lax.dynamic_update_index_in_dim(y, one(*of), i, 0)
+
+    anything = a[(0,) * a.ndim].astype(result.dtype)
+    return lax.fori_loop(0, a.shape[0], step, jnp.broadcast_to(anything, (a.shape[0], *result.shape)))

@@ -6,12 +6,12 @@ XLA:CPU has a tuned convolution of planes and a plain one of volumes; a tap's pl
 """
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from jaxcnn.geometry import Window
 
 from . import _choice
-from ._case import Case, adjoint, adjoint_kernel, padded
+from ._case import Case, adjoint, adjoint_kernel, every, padded
 
 
 def supports(case: Case) -> str | None:
@@ -55,5 +55,5 @@ def _planes(x: Array, case: Case) -> list[Array]:
     w, depth = case.window, case.outputs[0]
     x = padded(x, Window(w.size, w.stride, (w.padding[0], (0, 0), (0, 0)), w.dilation))
     starts = [t * w.dilation[0] for t in range(w.size[0])]
-    taps = [lax.slice_in_dim(x, a, a + (depth - 1) * w.stride[0] + 1, w.stride[0], axis=1) for a in starts]
+    taps = [every(x, a, depth, w.stride[0], axis=1) for a in starts]
     return [planes.reshape(-1, *planes.shape[2:]) for planes in taps]

@@ -17,7 +17,7 @@ from jax import Array, lax
 
 from ._case import Case, padded
 
-MOST_BYTES = 256 << 20
+MOST_BYTES = 64 << 20
 
 
 def supports(case: Case) -> str | None:

@@ -50,7 +50,7 @@ def input_grad(g: Array, kernel: Array, case: Case) -> Array:
         back = adjoint(case)
         return conv(g, adjoint_kernel(kernel, case), back)
     matrix = kernel.reshape(-1, case.c_out)  # (taps·c_in, c_out)
-    rows = g.reshape(-1, case.c_out) @ matrix.T  # (n·outputs, taps·c_in)
+    rows = _rows(g, case) @ matrix.T  # (n·outputs, taps·c_in)
     return _untile(rows, case)
 
 
@@ -58,7 +58,8 @@ def kernel_grad(x: Array, g: Array, case: Case) -> Array:
     """`Pᵀ · g`, the blocks added up."""
     if tiles(case) or blocks(case) == 1:
         rows = patches(x, case)  # (n·outputs, taps·c_in)
-        dk = lax.dot_general(rows, g.reshape(-1, case.c_out), (((0,), (0,)), ((), ())))  # (taps·c_in, c_out)
+        places = tuple(range(rows.ndim - 1))
+        dk = lax.dot_general(rows, g.reshape(*rows.shape[:-1], -1), ((places, places), ((), ())))  # (taps·c_in, c_out)
         return dk.reshape(case.kernel_shape)
     count = blocks(case)
     part = case.replace(n=case.n // count)
@@ -109,11 +110,16 @@ def _tile(x: Array, case: Case) -> Array:
     stride = [s if k == 1 else 1 for s, k in zip(window.stride, window.size)]
     x = lax.slice(x, (0,) * x.ndim, (x.shape[0], *need, x.shape[-1]), (1, *stride, 1))
     if case.taps == 1:
-        return x.reshape(case.positions, case.c_in)
+        return _rows(x, case)
     split = [v for o, k in zip(case.outputs, window.size) for v in (o, k)]
     x = x.reshape(case.n, *split, case.c_in)  # (n, oh, kh, ow, kw, c_in)
     outer, inner = range(1, 2 * case.rank, 2), range(2, 2 * case.rank + 1, 2)
-    return x.transpose(0, *outer, *inner, x.ndim - 1).reshape(case.positions, -1)  # (n·outputs, taps·c_in)
+    return _rows(x.transpose(0, *outer, *inner, x.ndim - 1), case)
+
+
+def _rows(v: Array, case: Case) -> Array:
+    """`(n·outputs, …)`; split over devices `(n, *outputs, …)`, for rows of images merged with the batch are gathered."""
+    return v.reshape(*((case.n, *case.outputs) if case.partitioned else (case.positions,)), -1)
 
 
 def _untile(rows: Array, case: Case) -> Array:

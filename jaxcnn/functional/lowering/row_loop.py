@@ -1,25 +1,47 @@
-"""Row loop: the kernel gradient of a depthwise convolution, accumulated a few rows at a time.
+"""Row loop: the kernel gradient of a depthwise convolution, accumulated a few rows of a few images at a time.
 
-    acc[t₁][r, w, c] += x[n, row + r + t₀, w + t₁, c] · g[n, row + r, w, c]       then  dk[t, c] = Σ_r Σ_w acc[t₁][r, w, c]
+    acc[t][n, w, c] += Σ_r  x[n, (row + r) · stride + t₀, w · stride + t₁, c] · g[n, row + r, w, c]      dk[t, c] = Σ_n Σ_w acc[t]
 
-A reduction over `(n, h, w)` that keeps the channels is what XLA:CPU does worst. Here each step adds rows of one image into one
-accumulator a tap of a kernel row, few enough for the cache; the sum over r and w comes last. Kernel rows are an outer loop:
-all K² accumulators at once compile K times longer (1.3 s for 7×7) and are not faster. Adding the rows of a step up first is
-three times faster on jax 0.12 for images of 112×112×32, and three times slower on jax 0.10. Pixels and channels as one axis
-halve the time where there are few channels (18 → 8 ms there).
+A reduction over `(n, h, w)` that keeps the channels is what XLA:CPU does worst. Here each step adds rows of some images into one
+accumulator a tap. The rows of a step are written out, so the accumulators are read and written once a step, not once a
+row; what a step reads stays in the cache for all its taps. Columns are not padded: a tap adds up only the pixels that it
+sees. Up to `UNROLL` taps share a step and rows beyond the image are masked; larger windows take one kernel row after the other.
+Pixels and channels as one axis halve the time where there are few channels.
 """
 
+from dataclasses import replace
+from itertools import product
 from math import prod
+from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from jaxcnn.geometry import Window
 
-from ._case import Case, every_tap, padded, tap
+from ._case import Case
 
-CACHE = 64 << 10  # bytes of accumulators
+TERMS = 36  # products written out a step: each is an instruction to compile
+STEP = 192 << 10  # bytes of x and g that a step reads, at least, where the batch allows
+UNROLL = 9
 MOST = 64
+
+Index = int | Array  # a row: a number where the loop has one step, else traced
+
+
+class Cut(NamedTuple):
+    """The part of a row that one tap sees: its first number in x and in g, how many, and how far apart in x."""
+
+    x: tuple[int, ...]
+    g: tuple[int, ...]
+    count: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def of(self, row: Array, start: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+        """This part of a row `(images, 1, …)`."""
+        stop = [a + (count - 1) * s + 1 if count else a for a, count, s in zip(start, self.count, stride)]
+        return lax.slice(row, (0, 0, *start), (*row.shape[:2], *stop), (1, 1, *stride))
 
 
 def supports(case: Case) -> str | None:
@@ -36,34 +58,25 @@ def supports(case: Case) -> str | None:
 
 
 def kernel_grad(x: Array, g: Array, case: Case) -> Array:
-    """The loop over runs of rows; zeros of g complete the last run."""
+    """The loop over steps, for all kernel rows at once or one after the other."""
     if case.rank == 1:
         return _line(x, g, case)
-    window, (height, *rest) = case.window, case.outputs
-    row_taps = case.taps // window.size[0]
-    runs = -(-height // _rows_of_step(case, row_taps))
-    rows = -(-height // runs)
-    x, g = _complete(padded(x, window), g, case, runs * rows)
-    line = Window((1, *window.size[1:]), window.stride, window.padding, window.dilation)
-    if window.stride[-1] == 1:  # a shift by one pixel is a shift by c numbers of one long line
-        line = Window(line.size, line.stride, line.padding, (*line.dilation[:-1], line.dilation[-1] * case.c_out))
-        rest[-1] *= case.c_out
-        x, g = (v.reshape(*v.shape[:-2], v.shape[-2] * v.shape[-1], 1) for v in (x, g))  # (n, …, w·c, 1)
-    seen = (rows - 1) * window.stride[0] + 1
+    if case.taps > UNROLL:
+        x, case = _tall(x, case)
+    if case.window.stride[-1] == 1:  # a shift by one pixel is a shift by c numbers of one long line
+        x, g = (v.reshape(*v.shape[:-2], v.shape[-2] * v.shape[-1]) for v in (x, g))  # (n, …, w·c)
+    kernel_rows = case.window.size[0]
+    if case.taps <= UNROLL:
+        return _accumulate(x, g, case, range(kernel_rows)).reshape(case.kernel_shape)
+    dk = lax.map(lambda i: _accumulate(x, g, case, [i]), jnp.arange(kernel_rows))  # (kernel rows, row taps, c)
+    return dk.reshape(case.kernel_shape)
 
-    def kernel_row(i: Array) -> Array:
-        def step(t, totals):
-            image, row = t // runs, t % runs * rows
-            of_x = _rows(x, image, row * window.stride[0] + i * window.dilation[0], seen)  # (1, seen, *padded, c)
-            of_g = _rows(g, image, row, rows)  # (1, rows, *outputs, c)
-            products = (tap(of_x, line, at, (rows, *rest)) * of_g for at in every_tap(line))
-            return [total + product for total, product in zip(totals, products)]
 
-        zeros = [jnp.zeros((1, rows, *rest, g.shape[-1]), g.dtype)] * row_taps
-        totals = lax.fori_loop(0, case.n * runs, step, zeros)
-        return jnp.stack([total.reshape(-1, case.c_out).sum(0) for total in totals])  # (row_taps, c)
-
-    return lax.map(kernel_row, jnp.arange(window.size[0])).reshape(case.kernel_shape)
+def _tall(x: Array, case: Case) -> tuple[Array, Case]:
+    """The image with its rows of padding: masks for a kernel row that is traced compile for seconds."""
+    (low, high), *rest = case.window.padding
+    x = lax.pad(x, np.zeros((), x.dtype), [(0, 0, 0), (low, high, 0)] + [(0, 0, 0)] * case.rank)
+    return x, case.replace(window=replace(case.window, padding=((0, 0), *rest)), space=x.shape[1:-1])
 
 
 def _line(x: Array, g: Array, case: Case) -> Array:
@@ -73,17 +86,84 @@ def _line(x: Array, g: Array, case: Case) -> Array:
     return kernel_grad(x[:, None], g[:, None], case.replace(window=window, space=(1, *case.space)))[0]
 
 
-def _rows_of_step(case: Case, row_taps: int) -> int:
-    """As many rows of g as leave the accumulators in the cache."""
+def _accumulate(x: Array, g: Array, case: Case, kernel_rows: list[Array] | range) -> Array:
+    """The gradient of some kernel rows: `(taps, c)`."""
+    cuts = [_cut(case, at) for at in product(*map(range, case.window.size[1:]))]
+    rows, images = _step(case, len(kernel_rows) * len(cuts))
+    runs = -(-case.outputs[0] // rows)
+
+    def step(t: Index, totals: list[Array]) -> list[Array]:
+        image, run = t // runs * images, t % runs
+        of_g = [_row(g, image, run * rows + r, images) for r in range(rows)]
+        added = []
+        for i in kernel_rows:
+            of_x = [_row(x, image, _above(case, run * rows + r, i), images) for r in range(rows)]
+            seen = [_seen(case, r, run, rows, i) for r in range(rows)]
+            added += [_sum(of_x, of_g, seen, cut) for cut in cuts]
+        return [total + more for total, more in zip(totals, added)]
+
+    zeros = [jnp.zeros((images, 1, *cut.count), g.dtype) for cut in cuts] * len(kernel_rows)
+    steps = case.n // images * runs
+    totals = step(0, zeros) if steps == 1 else lax.fori_loop(0, steps, step, zeros)
+    return jnp.stack([total.reshape(total.size // case.c_out, case.c_out).sum(0) for total in totals])
+
+
+def _sum(of_x: list[Array], of_g: list[Array], seen: list[bool | Array], cut: Cut) -> Array | float:
+    """What the rows of a step add to one tap: `(images, 1, *count)`."""
+    total = 0.0
+    for x, g, mask in zip(of_x, of_g, seen):
+        if mask is not False:
+            product = cut.of(x, cut.x, cut.stride) * cut.of(g, cut.g, (1,) * len(cut.g))
+            total = total + (product if mask is True else jnp.where(mask, product, 0))
+    return total
+
+
+def _cut(case: Case, at: tuple[int, ...]) -> Cut:
+    """For a tap of a kernel row; the last axis, where it has stride 1, holds pixels and channels."""
+    window, rest = case.window, zip(at, case.space[1:], case.outputs[1:])
+    axes = []
+    for axis, (t, n, outputs) in enumerate(rest, 1):
+        stride, start = window.stride[axis], t * window.dilation[axis] - window.padding[axis][0]
+        first = min(max(0, -(start // stride)), outputs)  # ⌈−start / stride⌉
+        last = min(outputs, (n - 1 - start) // stride + 1)
+        axes.append((max(start + first * stride, 0), first, max(last - first, 0), stride))
+    if window.stride[-1] == 1:
+        axes[-1] = tuple(v * case.c_out for v in axes[-1][:3]) + (1,)
+    else:
+        axes.append((0, 0, case.c_out, 1))
+    return Cut(*zip(*axes))
+
+
+def _step(case: Case, taps: int) -> tuple[int, int]:
+    """Rows and images of a step: as many rows as may be written out, and images until there is work for two cores."""
     height, *rest = case.outputs
-    return max(1, min(height, CACHE // (prod(rest) * case.c_out * 4 * row_taps)))
+    runs = -(-height // max(1, TERMS // taps))
+    rows = -(-height // runs)
+    seen = min(rows * case.window.stride[0], case.space[0])
+    bytes_of_image = 4 * case.c_out * (seen * prod(case.space[1:]) + rows * prod(rest))
+    enough = -(-STEP // max(bytes_of_image, 1))
+    return rows, next((m for m in range(min(enough, case.n), 0, -1) if case.n % m == 0), 1)
 
 
-def _complete(x: Array, g: Array, case: Case, height: int) -> tuple[Array, Array]:
-    need = (height - 1) * case.window.stride[0] + case.window.span[0]
-    below = lambda v, more: jnp.pad(v, [(0, 0), (0, more)] + [(0, 0)] * case.rank) if more > 0 else v
-    return below(x, need - x.shape[1]), below(g, height - g.shape[1])
+def _row(v: Array, image: Index, row: Index, images: int) -> Array:
+    """One row of some images, `(images, 1, …)`; another one where there is none, to be masked."""
+    start = (image, max(row, 0) if isinstance(row, int) else row, *(0,) * (v.ndim - 2))
+    return lax.dynamic_slice(v, start, (images, 1, *v.shape[2:]), allow_negative_indices=False)
 
 
-def _rows(x: Array, image: Array, row: Array, count: int) -> Array:
-    return lax.dynamic_slice(x, (image, row, *(0,) * (x.ndim - 2)), (1, count, *x.shape[2:]))
+def _above(case: Case, row: Index, i: Index) -> Index:
+    """The row of x that a row of g sees through kernel row i."""
+    return row * case.window.stride[0] + i * case.window.dilation[0] - case.window.padding[0][0]
+
+
+def _seen(case: Case, r: int, run: Index, rows: int, i: Index) -> bool | Array:
+    """Whether row r of a run, and what it sees through kernel row i, are on the image: known at once where it always is."""
+    height = case.outputs[0]
+
+    def inside(run: Index, i: Index) -> bool | Array:
+        row = run * rows + r
+        return (row < height) & (_above(case, row, i) >= 0) & (_above(case, row, i) < case.space[0])
+
+    runs = (run,) if isinstance(run, int) else (0, -(-height // rows) - 1)
+    taps = (i,) if isinstance(i, int) else (0, case.window.size[0] - 1)
+    return all(inside(*ends) for ends in product(runs, taps)) or inside(run, i)

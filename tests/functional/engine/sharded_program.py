@@ -23,6 +23,7 @@ CASES = {  # c_in, c_out, size, stride, groups
     "depthwise-strided": (8, 8, 3, 2, 8),
     "grouped": (8, 16, 3, 1, 4),
     "point": (8, 16, 1, 1, 1),
+    "point-strided": (8, 16, 1, 2, 1),
     "patchify": (8, 16, 2, 2, 1),
 }
 

@@ -21,11 +21,11 @@ def checks():
 
 
 def test_sharded_values_are_those_of_one_device(checks):
-    assert len(checks) == 7 * 6 + 1
+    assert len(checks) == 8 * 6 + 1
     assert {name: error for name, (error, _) in checks.items() if error > 2e-5} == {}
 
 
-def test_sharded_batch_is_not_gathered(checks):
-    rows = {name: gathers for name, (_, gathers) in checks.items() if "P('data',)" in name}
-    assert len(rows) == 14
+def test_sharded_batch_and_rows_are_not_gathered(checks):
+    rows = {name: gathers for name, (_, gathers) in checks.items() if "'data'" in name}
+    assert len(rows) == 32
     assert {name: gathers for name, gathers in rows.items() if gathers} == {}

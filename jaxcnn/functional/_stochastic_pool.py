@@ -1,0 +1,113 @@
+"""Stochastic pooling: `stochastic_pool`, also 1d, 2d and 3d (Zeiler & Fergus, Stochastic pooling for regularization, 2013).
+
+    p_t = max(x_t, 0) / Σ max(x, 0)       over the pixels of the window, channel by channel
+    y   = x_t  with t drawn by p          in training
+    y   = Σ p_t x_t                       in evaluation
+
+made for activations that are not negative. What the paper leaves open:
+
+    a negative pixel among positive ones is never drawn; without a positive pixel all are drawn alike;
+    inf or NaN in the window are drawn alike and hide the rest; -inf and padding count for nothing;
+    a window of nothing else gives 0.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jaxtyping import Float
+
+from jaxcnn.geometry import Padding, Window
+
+from . import _check
+from ._fold import over_taps
+from ._pad import pad_pairs
+from ._pool import resolve
+from ._widened import widened
+from .engine import take, tap_dtype
+
+Ints = int | Sequence[int]
+
+
+def stochastic_pool(
+    key: Array | None,
+    x: Float[Array, "n *space c"],
+    window: Ints,
+    *,
+    stride: Ints | None = None,
+    padding: Padding = "valid",
+    padding_mode: str = "zeros",
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    train: bool = True,
+) -> Float[Array, "n *outputs c"]:
+    """A pixel of each window, drawn with the share that it has in the window's sum; in evaluation its mean.
+
+    The other arguments are described in `max_pool`'s module. In training the gradient goes to the pixel that was drawn, in
+    evaluation it is that of the formula, where max(x, 0) has derivative 0 at 0.
+
+    Args:
+        key: a random key; None in evaluation.
+        train: draw, or average.
+
+    Raises: as `max_pool`; TypeError for integers and what is no key.
+
+    >>> x = jnp.array([0.0, 2, 0, 0, 1, 3])[None, :, None]
+    >>> stochastic_pool(jax.random.key(0), x[:, :4], 2)[0, :, 0].tolist()
+    [2.0, 0.0]
+    >>> print(stochastic_pool(None, x, 2, train=False)[0, :, 0].round(4))
+    [2.  0.  2.5]
+    """
+    if train:
+        key = _check.random_key("stochastic_pool", key)
+    x, full, _ = resolve("stochastic_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
+    _check.floating("stochastic_pool", x)
+    wide = widened(x)
+    padded = pad_pairs("stochastic_pool", wide, full.padding, value=-np.inf)
+    inner = Window(full.size, full.stride, ((0, 0),) * full.rank, full.dilation)
+    constant = lax.stop_gradient(padded)
+    # not `extreme`: XLA:CPU's own reductions lose NaN in larger arrays
+    least = jnp.full((x.shape[0], *full.output_size(x.shape[1:-1]), x.shape[-1]), -np.inf, wide.dtype)
+    largest = over_taps(jnp.maximum, least, constant, inner)
+    if train:
+        return take(x, _drawn(key, constant, inner, largest), full)
+    return _mean(padded, inner, largest).astype(x.dtype)
+
+
+stochastic_pool1d, stochastic_pool2d, stochastic_pool3d = (
+    _check.ranked(stochastic_pool, rank, position=1) for rank in (1, 2, 3)
+)
+
+
+def _share(x: Array, largest: Array) -> Array:
+    """p up to a factor of the window, from 0 to 1."""
+    proper = (largest > 0) & (largest < np.inf)
+    share = jnp.where(x > 0, x, 0) / jnp.where(proper, largest, 1)
+    alike = jnp.where(largest <= 0, x > -np.inf, (x != x) | (x == np.inf))
+    return jnp.where(proper, share, alike.astype(x.dtype))
+
+
+def _total(x: Array, window: Window, largest: Array) -> Array:
+    return over_taps(lambda total, pixels: total + _share(pixels, largest), jnp.zeros_like(largest), x, window)
+
+
+def _drawn(key, x: Array, window: Window, largest: Array) -> Array:
+    """The number of the tap drawn: how many have a running sum of shares up to u times the whole, u in [0, 1)."""
+    total, dtype = _total(x, window, largest), tap_dtype(window)
+    bar = jax.random.uniform(key, total.shape, total.dtype) * total
+
+    def step(carry, pixels):
+        running, passed = carry
+        running += _share(pixels, largest)
+        return running, passed + (running <= bar).astype(dtype)
+
+    return over_taps(step, (jnp.zeros_like(total), jnp.zeros(total.shape, dtype)), x, window)[1]
+
+
+def _mean(x: Array, window: Window, largest: Array) -> Array:
+    total = _total(x, window, largest)
+    whole = jnp.where(total == 0, 1, total)
+    part = lambda pixels: _share(pixels, largest) / whole * jnp.where(pixels == -np.inf, 0, pixels)
+    return over_taps(lambda mean, pixels: mean + part(pixels), jnp.zeros_like(total), x, window)
