@@ -27,7 +27,7 @@ from jaxcnn.augment import random_affine
 from jaxcnn.data import ImageSet, load, preparer
 from jaxcnn.interpret import Summary, capture, summarise
 from jaxcnn.report import Result, classification_page
-from jaxcnn.train import DivergedError, Fitted, fit, run_folder
+from jaxcnn.train import DivergedError, Fitted, fit, keep_memory, run_folder
 from jaxcnn.train.progress import progress
 
 
@@ -71,7 +71,10 @@ def main(config: Config) -> None:
     summary = summarise(build(nnx.Rngs(0)), (1, *size, data.image_shape[-1]))
     console.print(summary.table())
     prepare, epochs = preparer(data, size), config.epochs or 0
-    with run_folder(config.runs, "digits", config=config, source=__file__) as run, progress(epochs, console) as show:
+    with (
+        run_folder(config.runs, "digits", config=config, source=__file__) as run,
+        progress(epochs, console) as (show, move),
+    ):
         steps = max(1, epochs * (len(data.train) // max(config.batch_size, 1)))
         schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, steps // 10, steps)
         fitted = fit(
@@ -85,6 +88,7 @@ def main(config: Config) -> None:
             seed=config.seed,
             augment=jitter if config.augment else None,
             on_epoch=lambda record: show(run.log(record)),
+            on_steps=move,
         )
         run.write_parameters(fitted.variables)
         lead = headline(fitted)
@@ -170,6 +174,7 @@ def result(config: Config, data: ImageSet, fitted: Fitted, summary: Summary, pre
 def run(arguments: list[str] | None = None) -> None:
     """Reads the command line; what the user can mend is one line and exit code 1."""
     config = tyro.cli(Config, args=arguments, description=__doc__)
+    keep_memory()
     try:
         main(config)
     except (ValueError, TypeError, OSError, ImportError, DivergedError) as error:

@@ -14,6 +14,8 @@ CONV = "stride=1, padding='same', padding_mode='zeros', dilation=1"
 TRANSPOSE = "stride=1, padding='same', output_padding=0, output_size=None, dilation=1"
 POOL = "x, window, *, stride=None, padding='valid', padding_mode='zeros', dilation=1, ceil_mode=False"
 LP = "x, p, window, *, stride=None, padding='valid', dilation=1, ceil_mode=False"
+FRACTIONAL = "key, x, window, *, output_size=None, ratio=None, samples=None"
+UNPOOL = "y, window, *, output_size=None, stride=None, padding='valid', dilation=1, ceil_mode=False"
 AVERAGE = f"{POOL}, count_include_pad=True, divisor=None"
 CHANNELS = "groups=1, lowering='auto'"
 REPLICATE = "padding='same', padding_mode='replicate'"
@@ -26,6 +28,16 @@ SIGNATURES = {
     **{f"functional.avg_pool{rank}": AVERAGE for rank in RANKS},
     **{f"functional.max_pool{rank}_with_indices": POOL for rank in RANKS},
     **{f"functional.max_unpool{rank}": "y, indices, *, output_size" for rank in RANKS},
+    **{f"functional.weighted_pool{rank}": POOL.replace("window", "weights") for rank in RANKS},
+    **{f"functional.blur_pool{rank}": "x, window, *, stride=2, padding_mode='reflect'" for rank in RANKS},
+    **{f"functional.soft_pool{rank}": POOL for rank in RANKS},
+    **{
+        f"functional.mixed_pool{rank}": f"{POOL.replace('window', 'window, alpha')}, count_include_pad=True"
+        for rank in RANKS
+    },
+    **{f"functional.fractional_max_pool{rank}{end}": FRACTIONAL for rank in RANKS for end in ("", "_with_indices")},
+    **{f"functional.stochastic_pool{rank}": f"key, {POOL}, train=True" for rank in RANKS},
+    **{f"functional.avg_unpool{rank}": UNPOOL for rank in RANKS},
     "functional.affine_grid": "theta, size, *, align_corners=False",
     **{f"functional.lp_pool{rank}": LP for rank in RANKS},
     **{f"functional.adaptive_{kind}_pool{rank}": "x, output_size" for kind in ("avg", "max") for rank in RANKS},
@@ -33,6 +45,9 @@ SIGNATURES = {
     "functional.batch_norm": "x, mean, variance, scale=None, bias=None, *, epsilon=1e-05",
     "functional.channel_shuffle": "x, groups",
     "functional.convolve": f"x, kernel, bias=None, *, {CONV.replace('same', 'full')}, {CHANNELS}",
+    "functional.deform_conv2d": (
+        "x, kernel, offset, mask=None, bias=None, *, stride=1, padding='same', dilation=1, groups=1, offset_groups=1"
+    ),
     "functional.depthwise_conv": f"x, kernel, bias=None, *, {CONV}, lowering='auto'",
     "functional.Explanation": "rankings, cases",
     "functional.explain": "function, x_shape, *parameter_shapes, dtype='float32', platform=None, **options",
@@ -43,21 +58,28 @@ SIGNATURES = {
     "functional.group_norm": "x, groups, scale=None, bias=None, *, epsilon=1e-05",
     "functional.instance_norm": "x, scale=None, bias=None, *, epsilon=1e-05",
     "functional.layer_norm": "x, scale=None, bias=None, *, axes=1, epsilon=1e-05",
+    "functional.rms_norm": "x, scale=None, *, axes=1, epsilon=1e-05",
     "functional.local_response_norm": "x, size, *, alpha=0.0001, beta=0.75, k=1.0",
     "functional.moments": "x",
     "functional.pad": "x, padding, *, mode='zeros', value=0.0",
+    "functional.reduce_window": f"x, identity, reducer, {POOL.removeprefix('x, ')}",
     "functional.resize": "x, output_size, *, method='linear', antialias=False, align_corners=False",
     "functional.rotate": "x, degrees, *, method='linear', fill=0.0",
+    "functional.roi_align": (
+        "x, boxes, box_index, output_size, *, spatial_scale=1.0, sampling_ratio=None, aligned=True"
+    ),
     "functional.pixel_shuffle": "x, factor",
     "functional.pixel_unshuffle": "x, factor",
     "functional.separable_conv": f"x, depthwise_kernel, pointwise_kernel, bias=None, *, {CONV}, lowering='auto'",
     "functional.separate": "kernel, *, rank=1",
     "functional.spatially_separable_conv": f"x, column, row, bias=None, *, {CONV}, {CHANNELS}",
+    "functional.spatial_pyramid_pool": "x, *, levels=(1, 2, 4), reduce='max'",
     "functional.to_channels_first": "x, *, batched=True",
     "functional.to_channels_last": "x, *, batched=True",
     "functional.unfold": "x, window, *, stride=1, padding='valid', dilation=1",
     "functional.filters.apply": "x, kernel, *, padding='same', padding_mode='replicate'",
     "functional.filters.apply_separable": "x, column, row, *, padding='same', padding_mode='replicate'",
+    "functional.filters.binomial_kernel": "size",
     "functional.filters.box": f"x, size, *, {REPLICATE}",
     "functional.filters.box_kernel": "size",
     "functional.filters.edge": f"x, angle=90.0, *, operator='prewitt', absolute=False, {REPLICATE}",
@@ -106,8 +128,8 @@ SIGNATURES = {
         "window, space, c_in, c_out, *, c_middle=None, groups=1, bias=True, batch=1, itemsize=4"
     ),
 }
-# defaults that may be given by position: the affine pair, the one number a filter is about, plain value classes, axis rules
-POSITIONAL = {"bias", "scale", "angle", "amount", "border", "s"}
+# defaults that may be given by position: the affine pair, a mask, what a filter is about, plain value classes, axis rules
+POSITIONAL = {"bias", "mask", "scale", "angle", "amount", "border", "s"}
 VALUES = {"geometry.Counts", "geometry.Node"}
 NO_EXAMPLE = {"geometry.Node", "functional.Explanation"}
 METHODS = {name for name in SIGNATURES if name.startswith("geometry.") and name.count(".") == 2}
@@ -190,10 +212,11 @@ PLAIN = {  # values, aliases and steps of training, whose examples are the tests
     "nn": set(),
     "models": set(),
     "interpret": {"Row", "Summary"},
-    "train": {"DivergedError", "EpochRecord", "Fitted", "fit", "Run", "Metrics", "TrainState", "graph_of", "initialise",
+    "train": {"CheckpointError", "DivergedError", "Stopped",
+              "EpochRecord", "Fitted", "fit", "Run", "Metrics", "TrainState", "graph_of", "initialise",
               "make_epoch", "make_evaluate", "make_step"},
-    "data": {"ImageSet", "Split"},
-    "report": {"Result", "classification_page"},
+    "data": {"ImageSet", "Preparation", "Split"},
+    "report": {"Result", "Variant", "classification_page"},
     "augment": set(),
 }  # fmt: skip
 

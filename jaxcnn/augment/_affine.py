@@ -1,47 +1,55 @@
-"""Affine maps of images on the device: `affine` and `random_affine`.
+"""Affine maps of images on the device: `affine`, `random_affine`, `random_rotate`.
 
 Output pixel p takes the colour at `centre + matrix · (p − centre − shift)`. Coordinates are (y, x), pixel centres at +0.5, so
-the centre of an image of h pixels is h / 2. Bilinear interpolation; beyond the image the border colour goes on.
+the centre of an image of h pixels is h / 2. Beyond the image the border colour goes on, or the colour `fill` stands.
 """
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Float
 
-from jaxcnn.functional import _check
+from jaxcnn.functional import _check, rotate
+from jaxcnn.functional._grid_sample import METHODS, sample
+from jaxcnn.functional._widened import widened
+
+from ._amounts import floating_images, uniform
 
 
 def affine(
-    x: Float[Array, "n h w c"], matrix: Float[Array, "n 2 2"], shift: Float[Array, "n 2"]
+    x: Float[Array, "n h w c"],
+    matrix: Float[Array, "n 2 2"],
+    shift: Float[Array, "n 2"],
+    *,
+    method: str = "linear",
+    fill: float | None = None,
 ) -> Float[Array, "n h w c"]:
     """Each image under its own map: output pixel p (from the centre) shows what lies at `matrix · (p − shift)`.
 
     Args:
         matrix: from output to input coordinates (y, x); the identity leaves the image.
         shift: pixels (y, x) by which the picture moves, after the matrix.
+        method: "nearest", "linear" or "cubic".
+        fill: the colour beyond the image; None means that the border's goes on.
 
     >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
     >>> affine(x, jnp.eye(2)[None], jnp.array([[0.0, 1.0]]))[0, 0, :, 0].tolist()
     [0.0, 0.0, 1.0]
     """
-    x = _check.images("affine", x, 2)
-    _check.floating("affine", x)
+    x = floating_images("affine", x)
+    _check.one_of("affine", "method", method, METHODS)
     n, h, w, _ = x.shape
     for what, array, shape in (("matrix", matrix, (n, 2, 2)), ("shift", shift, (n, 2))):
         if _check.array("affine", what, array).shape != shape:
             raise ValueError(f"affine: {what} is {_check.describe(array)}; it must have the shape {shape}")
-    centre = jnp.array([h / 2, w / 2], jnp.float32)
-    rows, columns = jnp.meshgrid(jnp.arange(h) + 0.5, jnp.arange(w) + 0.5, indexing="ij")
-    grid = jnp.stack([rows, columns], -1) - centre  # (h, w, 2)
-
-    def one(image: Array, matrix: Array, shift: Array) -> Array:
-        source = jnp.einsum("ij,hwj->ihw", matrix, grid - shift) + (centre - 0.5)[:, None, None]  # (2, h, w)
-        sample = lambda channel: map_coordinates(channel, list(source), order=1, mode="nearest")
-        return jax.vmap(sample, -1, -1)(image)
-
-    return jax.vmap(one)(x, matrix.astype(jnp.float32), shift.astype(jnp.float32))
+    dtype = widened(x).dtype
+    matrix, shift = matrix.astype(dtype)[:, None, None], shift.astype(dtype)[:, None, None]
+    middle = [(size - 1) / 2 for size in (h, w)]
+    y = jnp.arange(h, dtype=dtype)[:, None] - middle[0] - shift[..., 0]  # (n, h, 1)
+    along = jnp.arange(w, dtype=dtype) - middle[1] - shift[..., 1]  # (n, 1, w)
+    at = [matrix[..., axis, 0] * y + matrix[..., axis, 1] * along + middle[axis] for axis in (0, 1)]
+    mode = "border" if fill is None else "zeros"
+    return sample(x, jnp.stack(at, -1), method=method, padding_mode=mode, fill=fill or 0.0)
 
 
 def random_affine(
@@ -52,6 +60,8 @@ def random_affine(
     translate: float = 0.0,
     scale: float = 0.0,
     shear: float = 0.0,
+    method: str = "linear",
+    fill: float | None = None,
 ) -> Float[Array, "n h w c"]:
     """Each image turned, moved, scaled and sheared by its own random amounts, uniform in ± the arguments.
 
@@ -60,6 +70,7 @@ def random_affine(
         translate: share of the height and width.
         scale: 0.1 means from 1 / 1.1 to 1.1, uniform in the logarithm.
         shear: tangent of the angle by which columns lean.
+        method, fill: as `affine`.
 
     >>> random_affine(jax.random.key(0), jnp.ones((2, 5, 7, 1)), degrees=10, scale=0.1).shape
     (2, 5, 7, 1)
@@ -75,4 +86,17 @@ def random_affine(
     lean = jnp.eye(2) + shear * draw[:, 2, None, None] * jnp.array([[0.0, 0.0], [1.0, 0.0]])
     shift = draw[:, 3:] * translate * jnp.array([h, w], jnp.float32)
     with _check.named("affine", "random_affine"):
-        return affine(x, turn @ lean, shift)
+        return affine(x, turn @ lean, shift, method=method, fill=fill)
+
+
+def random_rotate(
+    key: Array, x: Float[Array, "n h w c"], degrees: float, *, method: str = "linear", fill: float = 0.0
+) -> Float[Array, "n h w c"]:
+    """Each image turned about its centre by its own angle, uniform in ± `degrees`; else as `functional.rotate`.
+
+    >>> random_rotate(jax.random.key(0), jnp.ones((2, 5, 7, 1)), 0).min().item()
+    1.0
+    """
+    x = floating_images("random_rotate", x)
+    with _check.named("rotate", "random_rotate"):
+        return rotate(x, uniform(key, x, -degrees, degrees), method=method, fill=fill)

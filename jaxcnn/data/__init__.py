@@ -1,8 +1,15 @@
 """Sources of images and their way to the device."""
 
+from ._decode import UnreadableImage as UnreadableImage
+from ._decode import decode as decode
 from ._images import ImageSet as ImageSet
 from ._images import Split as Split
+from ._images import class_weights as class_weights
 from ._images import stratified as stratified
+from ._prepare import Preparation as Preparation
 from ._prepare import Prepare as Prepare
 from ._prepare import preparer as preparer
 from ._sources import load as load
+from ._sources import records as records
+from ._stream import RandomAccess as RandomAccess
+from ._stream import Stream as Stream

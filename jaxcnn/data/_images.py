@@ -1,6 +1,6 @@
 """`ImageSet`: labelled images of one size, as uint8 arrays that fit on the device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,10 +15,36 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return self.images[index], int(self.labels[index])
+
+    def divide(self, share: float, *, seed: int = 0) -> tuple["Split", "Split"]:
+        """Two splits: the second holds `share` of every class (`stratified`)."""
+        kept, held = stratified(self.labels, share, seed=seed)
+        return Split(self.images[kept], self.labels[kept]), Split(self.images[held], self.labels[held])
+
+    def check(self, what: str, classes: int) -> None:
+        """Refuse shapes, dtypes and labels that do not fit together, in a line that begins with `what`."""
+        images, labels = self.images, self.labels
+        if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray):
+            raise ValueError(f"{what} is made of {type(images).__name__} and {type(labels).__name__}; use NumPy arrays")
+        if images.ndim != 4 or images.dtype != np.uint8:
+            raise ValueError(f"{what} images are {images.dtype}{list(images.shape)}; they must be uint8 (n, h, w, c)")
+        if len(images) != len(labels) or not len(labels):
+            raise ValueError(
+                f"{what} has {len(images)} images and {len(labels)} labels; there must be as many, and some"
+            )
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"{what} labels are {labels.dtype}; they must be integers")
+        if labels.min() < 0 or labels.max() >= classes:
+            raise ValueError(f"{what} labels run from {labels.min()} to {labels.max()}; there are {classes} classes")
+
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A set of images to train on and to test on; `source` says where they come from.
+    """A set of images to train on and to test on.
+
+    `source` says where they come from, `skipped` which files could not be read, a line each.
 
     Raises: ValueError if shapes, dtypes or labels do not fit together.
     """
@@ -28,10 +54,11 @@ class ImageSet:
     test: Split
     class_names: tuple[str, ...]
     source: str
+    skipped: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         for part, split in (("train", self.train), ("test", self.test)):
-            _check(f"ImageSet {self.name}: {part}", split, len(self.class_names))
+            split.check(f"ImageSet {self.name}: {part}", len(self.class_names))
         ours, theirs = self.train.images.shape[1:], self.test.images.shape[1:]
         if ours != theirs:
             raise ValueError(f"ImageSet {self.name}: train images are {ours}, test images {theirs}; they must agree")
@@ -41,6 +68,10 @@ class ImageSet:
         """Height, width, channels."""
         h, w, c = self.train.images.shape[1:]
         return h, w, c
+
+    def class_weights(self) -> np.ndarray:
+        """Of the training labels, for a loss in which every class counts alike (`class_weights`)."""
+        return class_weights(self.train.labels, len(self.class_names))
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each channel over the training images, pixels in [0, 1]; a flat channel has 1."""
@@ -54,18 +85,22 @@ class ImageSet:
         return mean.astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32)
 
 
-def _check(what: str, split: Split, classes: int) -> None:
-    images, labels = split.images, split.labels
-    if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray):
-        raise ValueError(f"{what} is made of {type(images).__name__} and {type(labels).__name__}; use NumPy arrays")
-    if images.ndim != 4 or images.dtype != np.uint8:
-        raise ValueError(f"{what} images are {images.dtype}{list(images.shape)}; they must be uint8 (n, h, w, c)")
-    if len(images) != len(labels) or not len(labels):
-        raise ValueError(f"{what} has {len(images)} images and {len(labels)} labels; there must be as many, and some")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{what} labels are {labels.dtype}; they must be integers")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"{what} labels run from {labels.min()} to {labels.max()}; there are {classes} classes")
+def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weights `(classes,)` that make every class count alike: `n / (classes · n_k)`, whose mean over the labels is 1.
+
+    Raises: ValueError for labels out of range or a class without one.
+
+    >>> class_weights(np.array([0, 0, 0, 1]), 2).tolist()
+    [0.6666666865348816, 2.0]
+    """
+    if not len(labels) or labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"class_weights: {len(labels)} labels {np.unique(labels)[:9]}; they must lie in 0 … {classes - 1}"
+        )
+    counts = np.bincount(labels, minlength=classes)
+    if not counts.all():
+        raise ValueError(f"class_weights: class {counts.argmin()} has no label; every one needs one at least")
+    return (len(labels) / (classes * counts)).astype(np.float32)
 
 
 def stratified(labels: np.ndarray, share: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

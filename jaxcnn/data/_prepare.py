@@ -1,6 +1,7 @@
 """`preparer`: from uint8 pixels on the device to what a model takes, inside the compiled step."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +12,36 @@ from jaxtyping import Float, UInt8
 from ._images import ImageSet
 
 Prepare = Callable[[UInt8[Array, "n h w c"]], Float[Array, "n oh ow c"]]
+Augment = Callable[[Array, Array], Array]  # (key, images) → images
 
 
-def preparer(data: ImageSet, image_size: tuple[int, int]) -> Prepare:
+@dataclass(frozen=True)
+class Preparation:
+    """Images to `[0, 1]`, enlarged by a whole factor, framed, then with the mean and deviation of each channel taken out."""
+
+    factor: int
+    frame: tuple[tuple[int, int], tuple[int, int]]
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def __call__(self, images: UInt8[Array, "n h w c"]) -> Float[Array, "n oh ow c"]:
+        """What the model takes."""
+        x = jnp.asarray(images).astype(jnp.float32) / 255
+        n, h, w, c = x.shape
+        if self.factor > 1:
+            x = jax.image.resize(x, (n, h * self.factor, w * self.factor, c), "linear")
+        return (jnp.pad(x, ((0, 0), *self.frame, (0, 0))) - self.mean) / self.deviation
+
+    def augmenting(self, augment: Augment) -> Augment:
+        """The same augmentation for prepared images: it sees them in [0, 1], as `jaxcnn.augment` expects, framed already."""
+
+        def prepared(key: Array, x: Array) -> Array:
+            return (augment(key, x * self.deviation + self.mean) - self.mean) / self.deviation
+
+        return prepared
+
+
+def preparer(data: ImageSet, image_size: tuple[int, int]) -> Preparation:
     """A function that brings images to `image_size`, [0, 1], then zero mean and unit deviation of the training set.
 
     Smaller images are enlarged bilinearly by whole factors as far as they go, then framed with the colour of their border's
@@ -34,14 +62,5 @@ def preparer(data: ImageSet, image_size: tuple[int, int]) -> Prepare:
         )
     factor = min(image_size[0] // h, image_size[1] // w)
     rows, columns = image_size[0] - h * factor, image_size[1] - w * factor
-    frame = ((0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2), (0, 0))
-    mean, deviation = data.statistics()
-
-    def prepare(images: Array) -> Array:
-        x = jnp.asarray(images).astype(jnp.float32) / 255
-        n, _, _, c = x.shape
-        if factor > 1:
-            x = jax.image.resize(x, (n, h * factor, w * factor, c), "linear")
-        return (jnp.pad(x, frame) - np.asarray(mean)) / np.asarray(deviation)
-
-    return prepare
+    frame = ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
+    return Preparation(factor, frame, *data.statistics())

@@ -7,14 +7,19 @@ from flax import nnx
 
 from ._tap import Tap as Tap
 from ._tap import identity as identity
+from .cifar_resnet import DEPTHS, of_depth
+from .cifar_resnet import CifarResNet as CifarResNet
 from .dense import DenseNetwork as DenseNetwork
 from .lenet import LeNet5 as LeNet5
 from .lenet import LeNet5Original as LeNet5Original
+from .plain import PlainNetwork as PlainNetwork
 
 REGISTRY: dict[str, tuple[Callable[..., nnx.Module], tuple[int, int]]] = {  # name: constructor, image size (h, w)
     "lenet5": (LeNet5, (28, 28)),
     "lenet5_1998": (LeNet5Original, (32, 32)),
     "dense": (DenseNetwork, (28, 28)),
+    "plain": (PlainNetwork, (28, 28)),
+    **{f"cifar_resnet{depth}": (of_depth(depth), (32, 32)) for depth in DEPTHS},
 }
 
 

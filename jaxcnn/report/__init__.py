@@ -4,4 +4,7 @@ from ._classification import Result as Result
 from ._classification import classification_page as classification_page
 from ._classification import confusion_counts as confusion_counts
 from ._classification import worst as worst
+from ._comparison import Variant as Variant
+from ._comparison import comparison_page as comparison_page
+from ._contact_sheet import contact_sheet as contact_sheet
 from ._page import Page as Page

@@ -48,10 +48,15 @@ class Run:
 
 
 @contextmanager
-def run_folder(root: str | Path, experiment: str, *, config: Any, source: str | Path) -> Iterator[Run]:
-    """A fresh run folder with the configuration, the experiment's source and the versions of what runs it.
+def run_folder(
+    root: str | Path, experiment: str, *, config: Any, source: str | Path, resume: str | Path | None = None
+) -> Iterator[Run]:
+    """A run folder with the configuration, the experiment's source and the versions of what runs it.
 
-    Raises: OSError, one line, before anything runs, if the folder cannot be written.
+    It is a fresh one, or with `resume` the unfinished one there, whose checkpoints then go on.
+
+    Raises: OSError, one line, before anything runs, if the folder cannot be written; ValueError if there is no unfinished run
+        of this experiment at `resume`.
 
     >>> import tempfile
     >>> with run_folder(tempfile.mkdtemp(), "demo", config={"epochs": 1}, source=__file__) as run:
@@ -59,7 +64,7 @@ def run_folder(root: str | Path, experiment: str, *, config: Any, source: str | 
     >>> sorted(file.name for file in run.path.iterdir()), run.path.suffix
     (['_run.py', 'config.json', 'metrics.jsonl', 'versions.json'], '')
     """
-    run = Run(_create(Path(root) / experiment))
+    run = Run(_create(Path(root) / experiment) if resume is None else _reopened(Path(resume), Path(source).name))
     try:
         run.write_json("config.json", config)
         run.write_json("versions.json", versions())
@@ -106,6 +111,15 @@ def _create(parent: Path) -> Path:
             raise OSError(f"run_folder: cannot write to {parent}: {error.strerror}; give another folder") from None
         return path
     raise OSError(f"run_folder: {parent} holds a thousand runs of this second; give another folder")
+
+
+def _reopened(path: Path, source: str) -> Path:
+    if path.suffix != ".unfinished" or not path.is_dir():
+        raise ValueError(f"run_folder: {path} is no unfinished run; give a folder that ends in .unfinished")
+    if not (path / source).exists():
+        raise ValueError(f"run_folder: {path} is a run of another experiment: {source} is not in it")
+    (path / "error.txt").unlink(missing_ok=True)
+    return path
 
 
 def _dotted(path: tuple) -> str:

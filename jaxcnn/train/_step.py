@@ -2,7 +2,8 @@
 
 A model is split once into its graph (static) and arrays; `TrainState` holds every array that training changes. A step is a pure
 function `(state, images, labels) → (state, loss, correct)`; an epoch over a set that lives on the device shuffles it and scans
-the step, one compiled call. `jax.vmap` over the state trains an ensemble: seeds, or anything else that is an array there.
+the step, one compiled call, or in several calls that give the same bits. `jax.vmap` over the state trains an ensemble: seeds,
+learning rates, or anything else that is an array there.
 """
 
 from collections.abc import Callable
@@ -17,18 +18,34 @@ from jaxtyping import Float, Int
 
 from jaxcnn.data import Prepare
 
+from ._losses import cross_entropy
+
 Build = Callable[[nnx.Rngs], nnx.Module]
 Augment = Callable[[Array, Array], Array]  # (key, prepared images) → images
+Mix = Callable[[Array, Array, Array], tuple[Array, Array]]  # (key, prepared images, labels) → images, labels or shares
+Views = Callable[[Array], tuple[Array, ...]]  # prepared images → the images as they are, mirrored, …
+Optimiser = optax.GradientTransformation | Callable[..., optax.GradientTransformation]
 
 
 class TrainState(NamedTuple):
-    """Arrays that training changes: parameters, other model state, optimiser state, steps done, random key."""
+    """Arrays that training changes: parameters, other model state, optimiser state, steps done, random key.
+
+    `average` holds the moving averages of parameters and model state, where one is kept; `hyper` the numbers that the
+    optimiser is made with, where they differ between the members of an ensemble.
+    """
 
     parameters: Any
     state: Any
     optimiser: Any
     step: Int[Array, ""]
     key: Array
+    average: Any = None
+    hyper: Any = None
+
+    @property
+    def evaluated(self) -> tuple[Any, Any]:
+        """Parameters and model state that evaluation uses: the averages where there are any."""
+        return (self.parameters, self.state) if self.average is None else self.average
 
 
 class Metrics(NamedTuple):
@@ -43,86 +60,122 @@ def graph_of(build: Build) -> nnx.GraphDef:
     return nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))[0]
 
 
-def initialise(build: Build, optimiser: optax.GradientTransformation, key: Array) -> TrainState:
-    """A fresh model and optimiser from one key; under `jax.vmap` over keys, an ensemble of them."""
+def initialise(build: Build, optimiser: Optimiser, key: Array, *, hyper: Any = None, ema: bool = False) -> TrainState:
+    """A fresh model and optimiser from one key; under `jax.vmap` over keys (and `hyper`), an ensemble of them."""
     params_key, dropout_key, train_key = jax.random.split(key, 3)
     model = build(nnx.Rngs(params=params_key, dropout=dropout_key))
     _, parameters, state = nnx.split(model, nnx.Param, ...)
-    return TrainState(parameters, state, optimiser.init(parameters), jnp.zeros((), jnp.int32), train_key)
-
-
-def cross_entropy(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, ""]:
-    """Mean softmax cross-entropy in nats.
-
-    >>> round(cross_entropy(jnp.zeros((2, 10)), jnp.array([3, 7])).item(), 4)
-    2.3026
-    """
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    chain = _chain(optimiser, hyper)
+    average = jax.tree.map(jnp.copy, (parameters, state)) if ema else None
+    return TrainState(parameters, state, chain.init(parameters), jnp.zeros((), jnp.int32), train_key, average, hyper)
 
 
 def make_step(
     graphdef: nnx.GraphDef,
-    optimiser: optax.GradientTransformation,
+    optimiser: Optimiser,
     *,
     loss: Callable[[Array, Array], Array] = cross_entropy,
+    compute_dtype: Any = None,
+    ema: float | None = None,
 ) -> Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]:
-    """One step of the optimiser on prepared images `(n, h, w, c)` and labels `(n,)`."""
+    """One step of the optimiser on prepared images `(n, h, w, c)` and labels, `(n,)` or shares of classes `(n, k)`.
+
+    Args:
+        graphdef: the static half of the model (`graph_of`).
+        optimiser: an optax chain, or a function of the numbers in `TrainState.hyper` that makes one.
+        loss: of logits and labels; its logits are float32.
+        compute_dtype: of images and kernels within the model, such as `jnp.bfloat16`; the parameters that the optimiser
+            sees keep theirs.
+        ema: decay of the moving average of parameters and model state, such as 0.999; None keeps none.
+    """
 
     def objective(parameters, state, key, images, labels):
+        if compute_dtype is not None:
+            parameters, images = _cast(parameters, compute_dtype), images.astype(compute_dtype)
         model = nnx.merge(graphdef, parameters, state, copy=True)
         nnx.reseed(model, default=key, dropout=key)
-        logits = model(images, train=True)
+        logits = model(images, train=True).astype(jnp.promote_types(images.dtype, jnp.float32))
         return loss(logits, labels), (nnx.split(model, nnx.Param, ...)[2], logits)
 
     def step(state: TrainState, images: Array, labels: Array) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
         gradient = jax.value_and_grad(objective, has_aux=True)
         (value, (rest, logits)), grads = gradient(state.parameters, state.state, key, images, labels)
-        updates, optimiser_state = optimiser.update(grads, state.optimiser, state.parameters)
+        chain = _chain(optimiser, state.hyper)
+        updates, optimiser_state = chain.update(grads, state.optimiser, state.parameters)
         parameters = optax.apply_updates(state.parameters, updates)
-        after = TrainState(parameters, rest, optimiser_state, state.step + 1, state.key)
-        return after, Metrics(value, jnp.sum(jnp.argmax(logits, -1) == labels))
+        average = None if ema is None else _moved(state.average, (parameters, rest), ema)
+        after = TrainState(parameters, rest, optimiser_state, state.step + 1, state.key, average, state.hyper)
+        truth = labels if labels.ndim == 1 else jnp.argmax(labels, -1)
+        return after, Metrics(value, jnp.sum(jnp.argmax(logits, -1) == truth))
 
     return step
 
 
 def make_epoch(
-    step: Callable, prepare: Prepare, batch_size: int, *, augment: Augment | None = None
+    step: Callable,
+    prepare: Prepare,
+    batch_size: int,
+    *,
+    augment: Augment | None = None,
+    mix: Mix | None = None,
+    steps: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
 ) -> Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]:
     """One pass over images that live on the device, in an order drawn from the state's key; a remainder sits out.
 
-    The result takes `(state, images uint8 (n, h, w, c), labels (n,))` and returns the metrics of every step. `augment` is
-    called with a key of its own on every prepared batch.
+    The result takes `(state, images uint8 (n, h, w, c), labels (n,))` and returns the metrics of every step. With `steps` it
+    goes on from where `state.step` stands in its epoch for so many steps, which must lie within that epoch; calls that
+    make up an epoch give the bits of one call.
+
+    Args:
+        step: from `make_step`.
+        prepare: uint8 images → what the model takes.
+        batch_size: images a step.
+        augment: called with a key of its own on every prepared batch.
+        mix: called after that with the labels too (mixup, cutmix): its labels may be shares of the classes.
+        steps: how many to do; None does a whole epoch.
+        sharding: of the prepared batch, where more devices share it.
 
     Raises: ValueError if the batch is larger than the set.
     """
 
     def epoch(state: TrainState, images: Array, labels: Array) -> tuple[TrainState, Metrics]:
-        steps = len(labels) // batch_size
+        whole = len(labels) // batch_size
         if not 0 < batch_size <= len(labels):
             raise ValueError(f"epoch: batch_size={batch_size} must be from 1 to the {len(labels)} images of the set")
-        key = jax.random.fold_in(state.key, -state.step - 1)
-        order = jax.random.permutation(key, len(labels))[: steps * batch_size].reshape(steps, batch_size)
+        position = state.step % whole
+        key = jax.random.fold_in(state.key, position - state.step - 1)
+        order = jax.random.permutation(key, len(labels))[: whole * batch_size].reshape(whole, batch_size)
 
         def one(state, chosen):
-            x = prepare(images[chosen])
+            x, y = prepare(images[chosen]), labels[chosen]
+            x = x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
+            own = jax.random.fold_in(key, state.step)
             if augment is not None:
-                x = augment(jax.random.fold_in(key, state.step), x)
-            return step(state, x, labels[chosen])
+                x = augment(own, x)
+            if mix is not None:
+                x, y = mix(jax.random.fold_in(own, 1), x, y)
+            return step(state, x, y)
 
-        return jax.lax.scan(one, state, order)
+        return jax.lax.scan(one, state, jax.lax.dynamic_slice_in_dim(order, position, steps or whole))
 
     return epoch
 
 
 def make_evaluate(
-    graphdef: nnx.GraphDef, prepare: Prepare, batch_size: int
+    graphdef: nnx.GraphDef, prepare: Prepare, batch_size: int, *, views: Views | None = None
 ) -> Callable[[TrainState, Array], Float[Array, "n k"]]:
-    """Logits of images that live on the device, `batch_size` at a time."""
+    """Logits of images that live on the device, `batch_size` at a time, mean over `views` of each image where given."""
 
     def evaluate(state: TrainState, images: Array) -> Array:
-        model = nnx.merge(graphdef, state.parameters, state.state, copy=True)
-        logits = lambda batch: model(prepare(batch), train=False)
+        model = nnx.merge(graphdef, *state.evaluated, copy=True)
+
+        def logits(batch: Array) -> Array:
+            x = prepare(batch)
+            seen = (x,) if views is None else views(x)
+            return jnp.mean(jnp.stack([model(view, train=False) for view in seen]), 0)
+
         whole = len(images) // batch_size * batch_size
         parts = []
         if whole:
@@ -133,3 +186,28 @@ def make_evaluate(
         return jnp.concatenate(parts)
 
     return evaluate
+
+
+def mirrored(images: Array) -> tuple[Array, Array]:
+    """Views for `make_evaluate`: the images `(n, h, w, c)`, and the images from left to right.
+
+    >>> [view[0, 0, :, 0].tolist() for view in mirrored(jnp.arange(3.0).reshape(1, 1, 3, 1))]
+    [[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]
+    """
+    return images, images[:, :, ::-1]
+
+
+def _chain(optimiser: Optimiser, hyper: Any) -> optax.GradientTransformation:
+    if isinstance(optimiser, optax.GradientTransformation):
+        return optimiser
+    return optimiser(**(hyper or {}))
+
+
+def _cast(tree: Any, dtype: Any) -> Any:
+    return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
+
+
+def _moved(average: Any, now: Any, decay: float) -> Any:
+    """`decay · average + (1 − decay) · now`; what is not a float (keys, counts) is taken as it is now."""
+    move = lambda a, b: decay * a + (1 - decay) * b if jnp.issubdtype(b.dtype, jnp.floating) else b
+    return jax.tree.map(move, average, now)

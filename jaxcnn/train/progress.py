@@ -5,29 +5,32 @@ from contextlib import contextmanager
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ._fit import EpochRecord
 
 
 @contextmanager
 def progress(epochs: int, console: Console | None = None) -> Iterator:
-    """A bar of `epochs` steps; yields the function that `fit` calls after each epoch.
+    """A bar of `epochs` epochs; yields what `fit` calls after each epoch and after each compiled call of it.
 
-    On a terminal the bar moves; elsewhere (a log file) about ten plain lines are printed in all.
+    On a terminal the bar moves with every call; elsewhere (a log file) about ten plain lines are printed in all.
     """
     console = console or Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]:.4g}/{task.fields[epochs]}"))
     every = max(1, epochs // 10)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("compiling", total=epochs)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("compiling", total=1.0, at=0.0, epochs=epochs)
 
         def on_epoch(record: EpochRecord) -> None:
-            bar.update(task, advance=1, description=describe(record))
+            bar.update(task, description=describe(record))
             if not console.is_terminal and (record.epoch % every == 0 or record.epoch == epochs):
                 console.print(f"epoch {record.epoch}/{epochs}  {describe(record)}", highlight=False)
 
-        yield on_epoch
+        def on_steps(done: int, total: int) -> None:
+            bar.update(task, completed=done / total, at=done / total * epochs)
+
+        yield on_epoch, on_steps
 
 
 def describe(record: EpochRecord) -> str:

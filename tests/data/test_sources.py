@@ -1,11 +1,15 @@
 """Image sets: the embedded digits, TFDS sets from the shared files, and what bad input gets."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from jaxcnn.data import ImageSet, Split, load, preparer, stratified
+from jaxcnn.data import ImageSet, Split, class_weights, load, preparer, stratified
 
 IMAGES = np.zeros((4, 6, 6, 1), np.uint8)
+DIGITS = load("digits")
 GOOD = Split(IMAGES, np.array([0, 1, 0, 1], np.int32))
 
 
@@ -52,6 +56,25 @@ def test_preparer_normalises_to_the_size(size):
         (lambda: load("mnist", data_dir="/nowhere"), "load: the data directory '/nowhere' does not exist"),
         (lambda: load(""), "load: there is no data set ''"),
         (lambda: load("a b"), "load: there is no data set 'a b'"),
+        (lambda: load(3), "load: there is no data set 3; give"),
+        (lambda: load("./nowhere"), "load: the folder 'nowhere' does not exist"),
+        (lambda: load("digits", split="val"), "load: digits has no split 'val'; it has train and test"),
+        (lambda: load("digits", resize="fit"), "load: resize='fit', channels=3; use"),
+        (lambda: load("digits", image_size=9), "load: image_size is for folders and TFDS sets"),
+        (lambda: load("digits", class_names=["a"]), "load: class_names name the classes of arrays"),
+        (lambda: load((IMAGES,)), "load: the source is a tuple of 1"),
+        (lambda: load((IMAGES / 255, GOOD.labels)), "load: the images are float64.*np.round"),
+        (lambda: load((IMAGES, GOOD.labels - 1)), "load: the labels run from -1 to 0; the first class is 0"),
+        (lambda: load((IMAGES, GOOD.labels * 0)), "load: there is 1 class .'0'.; a classifier needs two"),
+        (lambda: load((IMAGES, GOOD.labels / 1)), "load: the labels are float64.*must be integers"),
+        (lambda: load((IMAGES, GOOD.labels[:3])), "arrays: images has 4 images and 3 labels"),
+        (lambda: load((IMAGES, GOOD.labels), class_names=["a"]), "load: there is 1 class"),
+        (lambda: load((IMAGES, GOOD.labels * 2), class_names="ab"), "labels run from 0 to 2; there are 2 classes"),
+        (lambda: load(([IMAGES[0], IMAGES[0].repeat(3, -1)], [0, 1])), "load: the images have .1, 3. channels"),
+        (lambda: load(([IMAGES[0], IMAGES[0, 1:]], [0, 1])), "load: the images have 2 sizes"),
+        (lambda: load(([], [])), "load: the labels are float64.0."),
+        (lambda: class_weights(np.array([0, 2]), 3), "class_weights: class 1 has no label"),
+        (lambda: class_weights(np.array([0, 2]), 2), "class_weights: 2 labels .0 2.; they must lie in 0 … 1"),
         (lambda: load("digits", seed=-1), "load: seed=-1 must not be negative"),
         (
             lambda: ImageSet("x", Split(IMAGES, [0, 1, 0, 1]), GOOD, ("a", "b"), ""),
@@ -72,6 +95,80 @@ def test_data_refuses(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_load_takes_arrays():
+    images = np.arange(10 * 4 * 3, dtype=np.uint8).reshape(10, 4, 3)
+    labels = np.array([0, 1] * 5)
+    data = load((images, labels), class_names=["even", "odd"], test_share=0.4)
+    assert data.image_shape == (4, 3, 1)
+    assert (len(data.train), len(data.test)) == (6, 4)
+    every = {
+        image.tobytes(): label for part in (data.train, data.test) for image, label in zip(part.images, part.labels)
+    }
+    assert every == {image.tobytes(): label for image, label in zip(images, labels)}
+    assert load((list(images), list(labels))).class_names == ("0", "1")
+
+
+def test_class_weights_make_classes_count_alike():
+    labels = np.repeat([0, 1, 2], [5, 20, 75])
+    weights = class_weights(labels, 3)
+    np.testing.assert_allclose(np.bincount(labels, weights[labels]), 100 / 3, rtol=1e-6)
+
+
+def test_preparer_augments_pixels_in_the_unit_interval():
+    prepare, seen = preparer(DIGITS, (28, 28)), []
+    x = prepare(DIGITS.train.images[:3])
+    y = prepare.augmenting(lambda key, pixels: (seen.append(np.asarray(pixels)), 1 - pixels)[1])(None, x)
+    assert -1e-6 <= seen[0].min() < 0.01
+    assert 0.99 < seen[0].max() <= 1 + 1e-6
+    np.testing.assert_allclose(y, (1 - seen[0] - prepare.mean) / prepare.deviation, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A prepared TFDS set of five pictures of many sizes, made as any is made."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pictures = [np.full((4 + i, 6, 3), 40 * i, np.uint8) for i in range(5)]
+
+    class Tiny(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(None, None, 3)),
+                "label": tfds.features.ClassLabel(names=["a", "b"]),
+            }
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            for i, picture in enumerate(pictures):
+                file = io.BytesIO()
+                Image.fromarray(picture).save(file, "png")
+                file.seek(0)
+                yield i, {"image": file, "label": i % 2}
+
+    folder = tmp_path_factory.mktemp("tfds")
+    Tiny(data_dir=folder, file_format="array_record").download_and_prepare()
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_load_reads_tfds_sets_of_many_sizes(tiny):
+    data = load("tiny", data_dir=tiny, image_size=(5, 3), test_share=0.3)
+    assert (len(data.train), len(data.test), data.class_names) == (3, 2, ("a", "b"))
+    part = load("tiny", data_dir=tiny, image_size=3, split="train[:60%]")
+    assert part.images.shape == (3, 3, 3, 3)
+    for image, label in zip(part.images, part.labels):
+        assert len(np.unique(image)) == 1
+        assert image.flat[0] // 40 % 2 == label
+    with pytest.raises(ValueError, match=r"load: the images of tiny/1.0.0 are .*many sizes; give image_size"):
+        load("tiny", data_dir=tiny)
+    with pytest.raises(ValueError, match="load: tiny/1.0.0 has no split 'test'; it has train"):
+        load("tiny", data_dir=tiny, split="test", image_size=3)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -10,7 +10,6 @@ import pytest
 from flax import nnx
 
 from jaxcnn import models, nn
-from jaxcnn.data import ImageSet, Split
 from jaxcnn.train import (
     DivergedError,
     cross_entropy,
@@ -22,19 +21,7 @@ from jaxcnn.train import (
     make_step,
 )
 
-RNG = np.random.default_rng(0)
-LABELS = np.arange(24, dtype=np.int32) % 3
-IMAGES = (RNG.random((24, 4, 4, 1)) * 60 + 90 * (LABELS % 3)[:, None, None, None]).astype(np.uint8)
-DATA = ImageSet("toy", Split(IMAGES, LABELS), Split(IMAGES[:9], LABELS[:9]), ("a", "b", "c"), "made here")
-OPTIONS = {"num_classes": 3, "image_size": (4, 4), "hidden_features": (5,)}
-
-
-def build(rngs, dropout=0.0):
-    return models.create("dense", rngs=rngs, dropout=dropout, **OPTIONS)
-
-
-def prepare(images):
-    return images.astype(jnp.float32) / 255 - 0.5
+from .toy import DATA, IMAGES, LABELS, OPTIONS, RNG, build, prepare
 
 
 def test_step_is_gradient_descent():
@@ -147,7 +134,9 @@ def test_fit_augments_training_images_only():
 
 
 def test_fit_stops_at_the_step_that_diverges():
-    with pytest.raises(DivergedError, match=r"fit: the loss is (nan|inf) at step \d+ \(epoch 1, seed 0\); a smaller"):
+    with pytest.raises(
+        DivergedError, match=r"fit: the loss is (nan|inf) at step \d+ \(epoch 1, member 0 of 1\); a smaller"
+    ):
         fit(build, DATA, prepare, optax.sgd(1e30), epochs=3, batch_size=8)
 
 

@@ -70,7 +70,7 @@ def test_progress_prints_lines_where_there_is_no_terminal():
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=120)
-    with progress(20, console) as show:
+    with progress(20, console) as (show, move):
         for epoch in range(1, 21):
             show(EpochRecord(epoch, [1 / epoch], [0.5], [0.25], 1.0, 1000.0))
     lines = console.file.getvalue().strip().splitlines()

@@ -1,0 +1,160 @@
+"""What the experiments that compare variants of a network share: options, the run of each variant, the lines and the page."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax import nnx
+from rich.console import Console
+
+from jaxcnn.data import ImageSet, Prepare, Split, load, preparer
+from jaxcnn.interpret import summarise
+from jaxcnn.report import Variant, comparison_page
+from jaxcnn.train import (
+    CheckpointError,
+    Checkpoints,
+    DivergedError,
+    Fitted,
+    Run,
+    Stopped,
+    fit,
+    keep_memory,
+    mirrored,
+    optimiser,
+    run_folder,
+    schedule,
+)
+from jaxcnn.train.progress import progress
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of every comparison."""
+
+    dataset: str = "fashion_mnist"
+    """Name of a TFDS set of small images, or digits."""
+    data_dir: Path | None = None
+    """Directory of prepared TFDS sets (default: TFDS_DATA_DIR or TFDS's own)."""
+    epochs: int = 10
+    """Passes over the training images."""
+    seeds: int = 5
+    """Networks of each variant, trained together, each from its own seed."""
+    seed: int = 0
+    """The first of the seeds."""
+    batch_size: int = 128
+    """Images a step."""
+    learning_rate: float = 4e-3
+    """Peak learning rate of AdamW; it warms up over a tenth of the steps and falls as a cosine."""
+    weight_decay: float = 0.05
+    """Decoupled weight decay, as a share of the learning rate."""
+    train_images: int | None = None
+    """Use only so many training images, the first ones of each class alike (default: all)."""
+    only: tuple[str, ...] = ()
+    """Run only these variants."""
+    runs: Path = Path("runs")
+    """Folder that keeps the runs, one sub-folder each."""
+    resume: Path | None = None
+    """An unfinished run folder: goes on where its checkpoints stand."""
+
+
+class Contender(NamedTuple):
+    """A variant: what makes the network, and what is done to its images in training and in testing."""
+
+    build: Callable[[nnx.Rngs], nnx.Module]
+    augment: Callable | None = None
+    mix: Callable | None = None
+    mirrored: bool = False
+
+
+def compare(
+    name: str, question: str, options: Options, data: ImageSet, contenders: Mapping[str, Contender], source: str
+) -> dict[str, tuple[Variant, Fitted]]:
+    """Trains every contender, prints a line for each, and writes the run folder with a page.
+
+    Raises: ValueError for a variant that is not there, DivergedError, Stopped, CheckpointError.
+    """
+    unknown = [one for one in options.only if one not in contenders]
+    if unknown:
+        raise ValueError(f"only={unknown[0]!r} must be one of {', '.join(contenders)}")
+    chosen = {one: contenders[one] for one in options.only or contenders}
+    prepare, results = preparer(data, data.image_shape[:2]), {}
+    with run_folder(options.runs, name, config=options, source=source, resume=options.resume) as run:
+        for one, contender in chosen.items():
+            fitted = _trained(one, contender, options, data, prepare, run)
+            results[one] = _variant(one, contender, data, fitted), fitted
+            run.write_parameters(fitted.variables, f"{one}.safetensors")
+        variants = [variant for variant, _ in results.values()]
+        notes = (f"{data.source}: {len(data.train):,} training and {len(data.test):,} test images.", f"{options}")
+        comparison_page(question, notes, variants).write(run.path / "report.html")
+    print(f"report: {run.path / 'report.html'}")
+    print(*(f"{name}/{variant.line}" for variant in variants), sep="\n")
+    return results
+
+
+def load_part(options: Options) -> tuple[ImageSet, dict[str, Any]]:
+    """The set with `train_images` training images, as many of each class as of the others, and what a model is made for it with.
+
+    Raises: ValueError if there are not so many, or not one a class.
+    """
+    data = load(options.dataset, data_dir=options.data_dir)
+    made_for = {
+        "num_classes": len(data.class_names),
+        "in_features": data.image_shape[2],
+        "image_size": data.image_shape[:2],
+    }
+    count, classes = options.train_images, len(data.class_names)
+    if count is None:
+        return data, made_for
+    each = [np.flatnonzero(data.train.labels == label)[: count // classes] for label in range(classes)]
+    if count < classes or min(map(len, each)) < count // classes:
+        raise ValueError(f"train_images={count} must be from {classes} to {classes} times the smallest class")
+    kept = np.sort(np.concatenate(each))
+    part = Split(data.train.images[kept], data.train.labels[kept])
+    return ImageSet(data.name, part, data.test, data.class_names, data.source), made_for
+
+
+def command(name: str, main: Callable[[], Any]) -> None:
+    """Runs; what the user can mend is one line and exit code 1, a stop that was asked for 130."""
+    keep_memory()
+    try:
+        main()
+    except Stopped as stopped:
+        print(f"{name}: {stopped}; go on with --resume", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, TypeError, OSError, ImportError, DivergedError, CheckpointError) as error:
+        sys.exit(f"{name}: {error}")
+
+
+def _trained(name: str, contender: Contender, options: Options, data: ImageSet, prepare: Prepare, run: Run) -> Fitted:
+    console = Console()
+    console.print(f"[bold]{name}[/bold]", highlight=False)
+    steps = max(1, options.epochs * (len(data.train) // max(options.batch_size, 1)))
+    rate = schedule("cosine", options.learning_rate, steps, warmup=0.1)
+    with progress(options.epochs, console) as (show, move), Checkpoints(run.path / "checkpoints" / name) as checkpoints:
+        return fit(
+            contender.build,
+            data,
+            prepare,
+            optimiser("adamw", rate, weight_decay=options.weight_decay),
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            seeds=options.seeds,
+            seed=options.seed,
+            augment=contender.augment,
+            mix=contender.mix,
+            views=mirrored if contender.mirrored else None,
+            checkpoints=checkpoints,
+            on_epoch=lambda record: show(run.log(record, f"{name}.jsonl")),
+            on_steps=move,
+        )
+
+
+def _variant(name: str, contender: Contender, data: ImageSet, fitted: Fitted) -> Variant:
+    summary = summarise(contender.build(nnx.Rngs(0)), (1, *data.image_shape))
+    accuracy = (fitted.test_logits.argmax(-1) == data.test.labels).mean(1)
+    curve = np.array([record.test_accuracy for record in fitted.records])
+    seconds = sum(record.seconds for record in fitted.records)
+    return Variant(name, accuracy, curve, summary.parameters, summary.multiply_adds, seconds)

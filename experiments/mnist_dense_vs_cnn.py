@@ -1,0 +1,51 @@
+"""Does a convolutional network read MNIST better than a dense one? (L3.4)
+
+The same budget of epochs for both; every image is moved, turned and scaled a little for the convolutional one too or not at
+all, so that each has what suits it.
+
+    python -m experiments.mnist_dense_vs_cnn --data-dir DIR
+
+Expected: dense 0.98, convolutional 0.994 and more; the lecture has "about 95 %" for the dense one.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import tyro
+from jax import Array
+
+from jaxcnn import models
+from jaxcnn.augment import random_affine
+
+from .comparison import Contender, Options, command, compare, load_part
+
+
+@dataclass(frozen=True)
+class Config(Options):
+    """Dense against convolutional networks on MNIST, with error bars over seeds."""
+
+    dataset: str = "mnist"
+    """Name of a TFDS set of small images, or digits."""
+    learning_rate: float = 3e-3
+    """Peak learning rate of AdamW; it warms up over a tenth of the steps and falls as a cosine."""
+
+
+def main(config: Config) -> None:
+    """Trains both and writes the page."""
+    data, made_for = load_part(config)
+    contenders = {
+        "dense": Contender(lambda rngs: models.create("dense", rngs=rngs, dropout=0.2, **made_for)),
+        "cnn": Contender(
+            lambda rngs: models.create("plain", rngs=rngs, widths=(16, 32, 64), **made_for), augment=jitter
+        ),
+    }
+    compare("mnist_dense_vs_cnn", "Dense against convolutional on MNIST", config, data, contenders, __file__)
+
+
+def jitter(key: Array, x: Array) -> Array:
+    """Up to 10 degrees, a tenth of the size, a tenth in scale and of shear."""
+    return random_affine(key, x, degrees=10, translate=0.1, scale=0.1, shear=0.1)
+
+
+if __name__ == "__main__":
+    command("mnist_dense_vs_cnn", partial(main, tyro.cli(Config, description=__doc__)))

@@ -1,0 +1,233 @@
+"""Light and colour of RGB images in [0, 1]: brightness, contrast, saturation, hue, greyscale.
+
+    y = clip(factor · x + (1 − factor) · r, 0, 1)
+
+with r = 0 for brightness, the mean luma of the image for contrast, the luma of each pixel for saturation: Pillow's ImageEnhance,
+without its rounding. Luma = 0.299 R + 0.587 G + 0.114 B (ITU-R 601). The hue turns in the HSV cone (Smith, Color gamut
+transform pairs, 1978). Images of one channel are grey: saturation and hue leave them.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from jaxcnn.functional._widened import widened
+
+from ._amounts import amounts, colours, number, sometimes, uniform
+
+Images = Float[Array, "n h w c"]
+Amount = float | Float[Array, " n"]
+LUMA = (0.299, 0.587, 0.114)
+STEPS = ("brightness", "contrast", "saturation", "hue")
+
+
+def brightness(x: Images, factor: Amount) -> Images:
+    """All colours times `factor`: 0 is black, 1 the image.
+
+    >>> brightness(jnp.full((1, 1, 1, 3), 0.25), 2.0).ravel().tolist()
+    [0.5, 0.5, 0.5]
+    """
+    x = colours("brightness", x)
+    return blend(x, jnp.zeros((), x.dtype), amounts("brightness", "factor", factor, x))
+
+
+def contrast(x: Images, factor: Amount) -> Images:
+    """Distances from the mean luma of the image times `factor`: 0 is flat grey, 1 the image.
+
+    >>> contrast(jnp.array([0.25, 0.75]).reshape(1, 1, 2, 1), 0.5).ravel().tolist()
+    [0.375, 0.625]
+    """
+    x = colours("contrast", x)
+    return blend(x, mean_luma(x), amounts("contrast", "factor", factor, x))
+
+
+def saturation(x: Images, factor: Amount) -> Images:
+    """Distances from the luma of each pixel times `factor`: 0 is grey, 1 the image.
+
+    >>> print(saturation(jnp.array([1.0, 0.0, 0.0]).reshape(1, 1, 1, 3), 0.0).ravel())
+    [0.299 0.299 0.299]
+    """
+    x = colours("saturation", x)
+    return blend(x, luma(x), amounts("saturation", "factor", factor, x))
+
+
+def hue(x: Images, turn: Amount) -> Images:
+    """Every hue moved by `turn` of the circle: 1 / 3 makes red green, 0 or 1 is the image.
+
+    >>> hue(jnp.array([1.0, 0.0, 0.0]).reshape(1, 1, 1, 3), 1 / 3).ravel().round(3).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    x = colours("hue", x)
+    turn = amounts("hue", "turn", turn, x)
+    if x.shape[-1] == 1:
+        return x
+    sector, chroma, value = _hue(*_channels(x))
+    # each channel falls from the value by the chroma where the hue is far: from 2 sectors off red, green or blue
+    sector = sector + (6 * turn[..., 0]) % 6
+    far = (at - 6 * jnp.floor(at / 6) for at in (sector + 5, sector + 3, sector + 1))  # % of floats is slow on CPU
+    y = jnp.stack([value - chroma * jnp.clip(jnp.minimum(f, 4 - f), 0, 1) for f in far], -1)
+    return jnp.clip(y, 0, 1).astype(x.dtype)
+
+
+def greyscale(x: Images) -> Images:
+    """The luma of each pixel in every channel.
+
+    >>> print(greyscale(jnp.array([0.0, 1.0, 0.0]).reshape(1, 1, 1, 3)).ravel())
+    [0.587 0.587 0.587]
+    """
+    x = colours("greyscale", x)
+    return jnp.broadcast_to(luma(x), x.shape).astype(x.dtype)
+
+
+def colour_jitter(
+    x: Images,
+    *,
+    brightness: Amount = 1.0,
+    contrast: Amount = 1.0,
+    saturation: Amount = 1.0,
+    hue: Amount = 0.0,
+    order: Sequence[int] | Array = (0, 1, 2, 3),
+) -> Images:
+    """The four in `order`, in which 0 to 3 mean brightness, contrast, saturation and hue; traced numbers will do.
+
+    >>> colour_jitter(jnp.full((1, 1, 1, 3), 0.25), brightness=2.0).ravel().round(3).tolist()
+    [0.5, 0.5, 0.5]
+    """
+    x = colours("colour_jitter", x)
+    given = dict(zip(STEPS, (brightness, contrast, saturation, hue)))
+    factors = [amounts("colour_jitter", what, value, x)[:, 0, 0, 0] for what, value in given.items()]
+    steps = [lambda v, f=f, factor=factor: f(v, factor) for f, factor in zip(_FUNCTIONS, factors)]
+    one = lambda v, step: (jax.lax.switch(step, steps, v), None)
+    return jax.lax.scan(one, x, jnp.asarray(order))[0]
+
+
+def random_colour_jitter(
+    key: Array,
+    x: Images,
+    *,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    saturation: float = 0.0,
+    hue: float = 0.0,
+) -> Images:
+    """Light and colour of each image changed by its own random amounts, in a random order (one a call).
+
+    Args:
+        brightness, contrast, saturation: factors are uniform in 1 ± this, not below 0.
+        hue: turns are uniform in ± this, at most 0.5.
+
+    >>> random_colour_jitter(jax.random.key(0), jnp.ones((2, 5, 7, 3)), brightness=0.4, hue=0.1).shape
+    (2, 5, 7, 3)
+    """
+    x = colours("random_colour_jitter", x)
+    key, order_key = jax.random.split(key)
+    reach = dict(zip(STEPS, (brightness, contrast, saturation, hue)))
+    drawn = {}
+    for name, each in zip(STEPS, jax.random.split(key, 4)):
+        number("random_colour_jitter", name, reach[name], 0, 0.5 if name == "hue" else float("inf"))
+        middle = 0.0 if name == "hue" else 1.0
+        low = middle - reach[name] if name == "hue" else max(0.0, middle - reach[name])
+        drawn[name] = uniform(each, x, low, middle + reach[name])
+    if not any(reach.values()):
+        return x
+    used = [i for i, name in enumerate(STEPS) if reach[name]]  # what does nothing is not computed
+    order = jax.random.permutation(order_key, jnp.array(used))
+    return colour_jitter(x, **drawn, order=order)
+
+
+def random_brightness(key: Array, x: Images, amount: float) -> Images:
+    """`brightness` by each image's own factor, uniform in 1 ± `amount`.
+
+    >>> random_brightness(jax.random.key(0), jnp.ones((2, 5, 7, 3)), 0.4).shape
+    (2, 5, 7, 3)
+    """
+    x = colours("random_brightness", x)
+    return brightness(x, factor_around_one("random_brightness", key, x, amount))
+
+
+def random_contrast(key: Array, x: Images, amount: float) -> Images:
+    """`contrast` by each image's own factor, uniform in 1 ± `amount`.
+
+    >>> random_contrast(jax.random.key(0), jnp.ones((2, 5, 7, 3)), 0.4).shape
+    (2, 5, 7, 3)
+    """
+    x = colours("random_contrast", x)
+    return contrast(x, factor_around_one("random_contrast", key, x, amount))
+
+
+def random_saturation(key: Array, x: Images, amount: float) -> Images:
+    """`saturation` by each image's own factor, uniform in 1 ± `amount`.
+
+    >>> random_saturation(jax.random.key(0), jnp.ones((2, 5, 7, 3)), 0.4).shape
+    (2, 5, 7, 3)
+    """
+    x = colours("random_saturation", x)
+    return saturation(x, factor_around_one("random_saturation", key, x, amount))
+
+
+def random_hue(key: Array, x: Images, amount: float) -> Images:
+    """`hue` by each image's own turn, uniform in ± `amount`.
+
+    >>> random_hue(jax.random.key(0), jnp.ones((2, 5, 7, 3)), 0.1).shape
+    (2, 5, 7, 3)
+    """
+    x = colours("random_hue", x)
+    number("random_hue", "amount", amount, 0, 0.5)
+    return hue(x, uniform(key, x, -amount, amount))
+
+
+def random_greyscale(key: Array, x: Images, *, probability: float = 0.1) -> Images:
+    """Each image made grey with that probability.
+
+    >>> random_greyscale(jax.random.key(0), jnp.ones((2, 5, 7, 3))).shape
+    (2, 5, 7, 3)
+    """
+    x = colours("random_greyscale", x)
+    return sometimes("random_greyscale", key, probability, x, greyscale(x))
+
+
+def factor_around_one(name: str, key: Array, x: Array, amount: float) -> Array:
+    """A factor an image, uniform from max(0, 1 − amount) to 1 + amount."""
+    number(name, "amount", amount, 0)
+    return uniform(key, x, max(0.0, 1 - amount), 1 + amount)
+
+
+def blend(x: Array, reference: Array, factor: Array) -> Array:
+    """`reference` at factor 0, x at 1, further away from it above; clipped to [0, 1]."""
+    wide = widened(x)
+    return jnp.clip(factor * wide + (1 - factor) * reference, 0, 1).astype(x.dtype)
+
+
+def luma(x: Array) -> Array:
+    """`(n, h, w, 1)`, in float32 at least."""
+    if x.shape[-1] == 1:
+        return widened(x)
+    red, green, blue = _channels(x)
+    return (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue)[..., None]
+
+
+def mean_luma(x: Array) -> Array:
+    """Its mean over each image, `(n, 1, 1, 1)`; columns are summed first, so that the channels stay innermost."""
+    columns = widened(x).sum(1)  # (n, w, c)
+    weights = jnp.array(LUMA if x.shape[-1] == 3 else (1.0,), columns.dtype)
+    return (columns * weights).sum((1, 2))[:, None, None, None] / (x.shape[1] * x.shape[2])
+
+
+def _channels(x: Array) -> list[Array]:
+    """Red, green and blue `(n, h, w)`: XLA:CPU takes many times longer to reduce over three channels."""
+    return [widened(x[..., i]) for i in range(3)]
+
+
+def _hue(red: Array, green: Array, blue: Array) -> tuple[Array, Array, Array]:
+    """Hue in sectors of 60 degrees, chroma and value, each `(n, h, w)`."""
+    value = jnp.maximum(jnp.maximum(red, green), blue)
+    chroma = value - jnp.minimum(jnp.minimum(red, green), blue)
+    safe = jnp.where(chroma > 0, chroma, 1)
+    pick = lambda *by: jnp.where(value == red, by[0], jnp.where(value == green, by[1], by[2]))
+    return pick(0, 2, 4) + pick(green - blue, blue - red, red - green) / safe, chroma, value
+
+
+_FUNCTIONS = (brightness, contrast, saturation, hue)

@@ -1,0 +1,52 @@
+"""Pipelines: functions `(key, x) → images`, one after the other, each with a key of its own."""
+
+from collections.abc import Callable
+
+import jax
+from jax import Array
+
+from ._amounts import floating_images
+from ._amounts import sometimes as _sometimes
+
+Augment = Callable[[Array, Array], Array]
+
+
+def compose(*steps: Augment) -> Augment:
+    """The steps in their order. A function of images alone is `lambda key, x: f(x)`; arguments are bound by `functools.partial`
+    or a lambda.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxcnn.augment import flip_up_down, random_crop, random_flip_left_right
+    >>> pipeline = compose(lambda key, x: random_crop(key, x, 32, padding=4), random_flip_left_right)
+    >>> jax.jit(pipeline)(jax.random.key(0), jnp.ones((2, 32, 32, 3))).shape
+    (2, 32, 32, 3)
+    """
+    wrong = next((step for step in steps if not callable(step)), None)
+    if wrong is not None:
+        raise TypeError(f"compose: {wrong!r} is no function; give functions of a key and images")
+
+    def pipeline(key: Array, x: Array) -> Array:
+        for number, step in enumerate(steps):
+            x = step(jax.random.fold_in(key, number), x)
+        return x
+
+    return pipeline
+
+
+def sometimes(step: Augment, *, probability: float = 0.5) -> Augment:
+    """The step for each image with that probability; it must keep the size.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxcnn.augment import equalize
+    >>> sometimes(lambda key, x: equalize(x))(jax.random.key(0), jnp.ones((2, 32, 32, 3))).shape
+    (2, 32, 32, 3)
+    """
+
+    def either(key: Array, x: Array) -> Array:
+        x, (key, step_key) = floating_images("sometimes", x), jax.random.split(key)
+        y = step(step_key, x)
+        if y.shape != x.shape:
+            raise ValueError(f"sometimes: the step makes {y.shape} of {x.shape}; it must keep the shape")
+        return _sometimes("sometimes", key, probability, x, y)
+
+    return either

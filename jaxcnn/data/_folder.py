@@ -1,0 +1,148 @@
+"""A folder of the user's own pictures: `train/<class>/*.jpg` and `test/<class>/*.jpg`, or `<class>/*.jpg` alone."""
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._decode import UnreadableImage, decode
+from ._images import Split
+
+ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+HELD_OUT = ("test", "validation", "val")  # the first that is there is tested on
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Files and their labels, decoded one at a time: `pictures[i]` is `(uint8 (h, w, c), label)`. It can be pickled.
+
+    `skipped` has a line for each file that could not be read.
+    """
+
+    files: tuple[Path, ...]
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    size: tuple[int, int] | None
+    resize: str
+    channels: int
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        pixels = decode(self.files[index], size=self.size, resize=self.resize, channels=self.channels)
+        return pixels, int(self.labels[index])
+
+
+def parts(root: Path) -> dict[str, Path]:
+    """The folder of each split: `train` and what is held out, or `all` where the classes lie in the root itself.
+
+    Raises: ValueError if there is no folder, or no class in it.
+    """
+    if not root.is_dir():
+        raise ValueError(f"load: the folder {str(root)!r} does not exist; give one that holds train/<class>/*.jpg")
+    if (root / "train").is_dir():
+        return {name: root / name for name in ("train", *HELD_OUT) if (root / name).is_dir()}
+    return {"all": root}
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """Its sub-folders in order of name.
+
+    Raises: ValueError if there are fewer than two.
+    """
+    names = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    if len(names) < 2:
+        raise ValueError(
+            f"load: {folder} has {len(names)} class folder{'s' * (len(names) != 1)} {list(names)}; there must be two at least, "
+            "each with pictures of its class"
+        )
+    return names
+
+
+def pictures(folder: Path, names: Sequence[str], size: tuple[int, int] | None, resize: str, channels: int) -> Pictures:
+    """The files of every class, in order of name.
+
+    Raises: ValueError for a class without a picture, or a folder that is none of the classes.
+    """
+    stray = sorted({p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")} - set(names))
+    if stray:
+        raise ValueError(f"load: {folder} has the class folder {stray[0]!r}, which train has not: {', '.join(names)}")
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(names):
+        found = [p for p in sorted((folder / name).rglob("*")) if p.suffix.lower() in ENDINGS and p.name[0] != "."]
+        if not found:
+            raise ValueError(
+                f"load: the class folder {folder / name} has no image; put {', '.join(sorted(ENDINGS))} there, or remove it"
+            )
+        files += found
+        labels += [label] * len(found)
+    return Pictures(tuple(files), np.array(labels, np.int32), tuple(names), size, resize, channels)
+
+
+def read(source: Pictures, *, strict: bool) -> tuple[Split, tuple[str, ...]]:
+    """Every picture decoded, several at a time, and a line for each that cannot be read.
+
+    Raises: ValueError if one cannot be read and `strict`, a class has none left, or sizes differ and none was asked for.
+    """
+    with ThreadPoolExecutor() as pool:
+        found: list[Any] = list(pool.map(_attempt, repeat(source), range(len(source))))
+    good = _good(source, found, strict)
+    shapes = {found[i].shape for i in good}
+    if len(shapes) > 1:
+        h, w = (sorted({shape[axis] for shape in shapes}) for axis in (0, 1))
+        raise ValueError(
+            f"load: the images are {h[0]} to {h[-1]} pixels high and {w[0]} to {w[-1]} wide; give image_size=(height, width)"
+        )
+    return Split(np.stack([found[i] for i in good]), source.labels[good]), tuple(v for v in found if isinstance(v, str))
+
+
+def readable(source: Pictures, *, strict: bool) -> Pictures:
+    """The same without what cannot be read, which takes decoding everything once; else as `read`."""
+    with ThreadPoolExecutor() as pool:
+        found = list(
+            pool.map(lambda i: why if isinstance(why := _attempt(source, i), str) else None, range(len(source)))
+        )
+    good = _good(source, found, strict)
+    skipped = tuple(why for why in found if why is not None)
+    return replace(source, files=tuple(source.files[i] for i in good), labels=source.labels[good], skipped=skipped)
+
+
+def _good(source: Pictures, found: Sequence[Any], strict: bool) -> list[int]:
+    """Numbers of the files that can be read, after a word about the others."""
+    unreadable = [why for why in found if isinstance(why, str)]
+    good = [i for i, why in enumerate(found) if not isinstance(why, str)]
+    report(unreadable, len(source), strict=strict)
+    missing = np.setdiff1d(source.labels, source.labels[good])
+    if len(missing):
+        first = int(np.argmax(source.labels == missing[0]))
+        raise ValueError(f"load: no image of the class folder {source.files[first].parent} can be read: {found[first]}")
+    return good
+
+
+def report(unreadable: Sequence[str], total: int, *, strict: bool) -> None:
+    """Say how many files are skipped and which come first.
+
+    Raises: ValueError instead if `strict`.
+    """
+    if unreadable:
+        rest = f" and {len(unreadable) - SHOWN} more" if len(unreadable) > SHOWN else ""
+        text = f"load: {len(unreadable)} of {total} images cannot be read: {'; '.join(unreadable[:SHOWN])}{rest}"
+        if strict:
+            raise ValueError(f"{text}; mend or remove them, or load with strict=False")
+        warnings.warn(f"{text}; they are skipped", stacklevel=2)
+
+
+def _attempt(source: Pictures, index: int) -> np.ndarray | str:
+    try:
+        return source[index][0]
+    except UnreadableImage as error:
+        return str(error)

@@ -1,0 +1,195 @@
+"""`Checkpoints`: the state of a run on disk, so that a run stopped at any instant goes on to the same bits.
+
+Orbax writes in the background into a temporary folder and renames it when it is whole, so a killed process leaves the
+checkpoints before it as they were. Beside the arrays lie their names, shapes and CRC-32 sums and what the run was
+(`identity`): a file that was damaged, or that belongs to another run, is refused by name.
+"""
+
+import json
+import logging
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import dtypes
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written or used; the message says which one, why, and what is still good."""
+
+
+class Checkpoints:
+    """The checkpoints in a folder: the last `keep_last` and the `keep_best` of the highest accuracy (needs orbax).
+
+    Args:
+        path: the folder; made if it is not there.
+        keep_last: how many of the newest stay.
+        keep_best: how many of the most accurate stay besides.
+
+    >>> import tempfile, jax.numpy as jnp
+    >>> with Checkpoints(tempfile.mkdtemp()) as kept:
+    ...     kept.save(3, {"a": jnp.arange(2)}, {"epoch": 1}, identity={"data": "digits"})
+    ...     state, progress = kept.restore({"a": jnp.zeros(2, int)}, identity={"data": "digits"})
+    >>> state["a"].tolist(), progress
+    ([0, 1], {'epoch': 1})
+    """
+
+    def __init__(self, path: str | Path, *, keep_last: int = 2, keep_best: int = 1):
+        try:
+            import orbax.checkpoint as ocp
+            from orbax.checkpoint import checkpoint_managers as policies
+        except ImportError:
+            raise ImportError(
+                "Checkpoints are written by orbax-checkpoint; pip install 'jaxcnn[experiments]'"
+            ) from None
+        if keep_last < 1 or keep_best < 0:
+            raise ValueError(f"Checkpoints: keep_last={keep_last} must be at least 1, keep_best={keep_best} at least 0")
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self.path, self._ocp = Path(path).absolute(), ocp
+        kept = [
+            policies.LatestN(keep_last),
+            policies.BestN(
+                get_metric_fn=lambda metrics: metrics["accuracy"], n=keep_best, keep_checkpoints_without_metrics=False
+            ),
+        ]
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policies.AnyPreservationPolicy(kept), cleanup_tmp_directories=True
+        )
+        try:
+            self._manager = ocp.CheckpointManager(self.path, options=options)
+        except OSError as error:
+            raise CheckpointError(f"Checkpoints: {self.path} cannot be used: {error}; give another folder") from None
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._manager.close()
+        except Exception:
+            if error[0] is None:
+                raise
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that are whole, in order."""
+        return sorted(self._manager.all_steps())
+
+    def save(
+        self,
+        step: int,
+        state: Any,
+        progress: Mapping[str, Any],
+        *,
+        identity: Mapping[str, Any],
+        accuracy: float | None = None,
+        wait: bool = True,
+    ) -> None:
+        """Writes the arrays of `state` and the plain values of `progress`; without `wait`, in the background.
+
+        Raises: CheckpointError if it, or the one before it in the background, could not be written.
+        """
+        arrays = _named(state)
+        facts = {
+            "leaves": _leaves(state),
+            "sums": {name: zlib.crc32(array.tobytes()) for name, array in arrays.items()},
+        }
+        save, metrics = self._ocp.args, None if accuracy is None else {"accuracy": accuracy}
+        items = save.Composite(
+            state=save.StandardSave(arrays),
+            facts=save.JsonSave(facts | {"identity": dict(identity), "progress": dict(progress)}),
+        )
+        try:
+            self._manager.wait_until_finished()
+            self._manager.save(step, args=items, metrics=metrics)
+            if wait:
+                self._manager.wait_until_finished()
+        except Exception as error:
+            good = [kept for kept in self.steps if kept != step]
+            rest = f"the one of step {good[-1]} is good" if good else "there is none before it"
+            raise CheckpointError(
+                f"Checkpoints: step {step} was not written to {self.path}: {_short(error)}; {rest}"
+            ) from error
+
+    def wait(self) -> None:
+        """Returns when what was saved in the background is on disk."""
+        self._manager.wait_until_finished()
+
+    def restore(self, like: Any, *, identity: Mapping[str, Any], step: int | None = None) -> tuple[Any, dict] | None:
+        """The state, with the structure of `like`, and the progress at `step` or the last one; None if there is none.
+
+        Raises: CheckpointError if it is damaged or belongs to another run or network.
+        """
+        step = self._manager.latest_step() if step is None else step
+        if step is None:
+            return None
+        which = f"Checkpoints: step {step} in {self.path}"
+        restore = self._ocp.args
+        try:
+            facts = self._manager.restore(step, args=restore.Composite(facts=restore.JsonRestore()))["facts"]
+        except Exception as error:
+            raise CheckpointError(f"{which} is damaged: {_short(error)}; remove {self.path / str(step)}") from error
+        _check_identity(which, facts, _leaves(like), json.loads(json.dumps(dict(identity))))
+        try:
+            arrays = self._manager.restore(step, args=restore.Composite(state=restore.StandardRestore(_named(like))))[
+                "state"
+            ]
+            damaged = [
+                name for name, array in arrays.items() if zlib.crc32(np.asarray(array).tobytes()) != facts["sums"][name]
+            ]
+        except Exception as error:
+            raise CheckpointError(f"{which} is damaged: {_short(error)}; remove {self.path / str(step)}") from error
+        if damaged:
+            path = facts["leaves"][int(damaged[0])][0]
+            raise CheckpointError(f"{which} is damaged: the sum of {path} is wrong; remove {self.path / str(step)}")
+        return _rebuilt(like, arrays), facts["progress"]
+
+
+def _check_identity(which: str, facts: dict, leaves: list, identity: dict) -> None:
+    theirs = facts["identity"]
+    for name in [*theirs, *identity]:
+        if theirs.get(name) != identity.get(name):
+            raise CheckpointError(
+                f"{which} is of another run: its {name} is {theirs.get(name)!r}, this run's {identity.get(name)!r}"
+            )
+    for theirs, ours in zip(facts["leaves"], leaves):
+        if theirs != ours:
+            raise CheckpointError(f"{which} is of another network: it has {theirs}, this network {ours}")
+    if len(facts["leaves"]) != len(leaves):
+        counts = f"it has {len(facts['leaves'])} arrays, this network {len(leaves)}"
+        raise CheckpointError(f"{which} is of another network: {counts}")
+
+
+def _leaves(state: Any) -> list[list]:
+    """`[path, shape, dtype]` of every array, as JSON writes it."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return [[jax.tree_util.keystr(path), list(leaf.shape), str(leaf.dtype)] for path, leaf in leaves]
+
+
+def _named(state: Any) -> dict[str, np.ndarray]:
+    """The arrays under their numbers, keys as their bits, on the host."""
+    return {f"{i:04d}": np.array(_bits(leaf), order="C") for i, leaf in enumerate(jax.tree.leaves(state))}
+
+
+def _rebuilt(like: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    leaves, structure = jax.tree.flatten(like)
+    wrap = lambda leaf, array: (
+        jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if _is_key(leaf) else array
+    )
+    restored = [wrap(leaf, jax.numpy.asarray(arrays[f"{i:04d}"])) for i, leaf in enumerate(leaves)]
+    return jax.tree.unflatten(structure, restored)
+
+
+def _bits(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.numpy.issubdtype(leaf.dtype, dtypes.prng_key)
+
+
+def _short(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,38 @@
+"""The training loss of classification, in nats."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+
+def cross_entropy(
+    logits: Float[Array, "n k"],
+    labels: Array,
+    *,
+    smoothing: float = 0.0,
+    class_weights: Float[Array, " k"] | None = None,
+) -> Float[Array, ""]:
+    """Mean softmax cross-entropy in nats.
+
+    Args:
+        logits: `(n, k)`.
+        labels: class indices `(n,)`, or shares of the classes `(n, k)` that add up to 1 (mixup, cutmix).
+        smoothing: share of the truth that is spread evenly over all classes (Szegedy et al. 2016), from 0 to 1.
+        class_weights: `(k,)`, weight of an image by its class; the mean is over weights, as PyTorch's.
+
+    Raises: ValueError for a smoothing outside [0, 1).
+
+    >>> round(cross_entropy(jnp.zeros((2, 10)), jnp.array([3, 7])).item(), 4)
+    2.3026
+    """
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"cross_entropy: smoothing={smoothing} must be at least 0 and below 1")
+    classes = logits.shape[-1]
+    shares = jax.nn.one_hot(labels, classes, dtype=logits.dtype) if labels.ndim == 1 else labels
+    weights = shares if class_weights is None else shares * class_weights
+    total = weights.sum()
+    if smoothing:
+        every = jnp.ones(classes, logits.dtype) if class_weights is None else class_weights
+        weights = (1 - smoothing) * weights + smoothing / classes * every
+    return -(weights * jax.nn.log_softmax(logits)).sum() / total

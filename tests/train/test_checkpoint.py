@@ -1,0 +1,175 @@
+"""Checkpoints: the same bits after any stop, nothing lost to a kill, and no damaged or foreign file taken for good."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxcnn.train import CheckpointError, Checkpoints, Stopped, fit
+
+from . import _killed
+from .toy import DATA, build, prepare
+
+ROOT = Path(__file__).parents[2]
+STATE = {"a": jnp.arange(600.0), "half": jnp.ones(3, jnp.bfloat16), "key": jax.random.key(5), "none": None}
+RUN = {"data": "toy"}
+
+
+def files(folder: Path, pattern: str) -> Path:
+    """The largest file that the pattern finds."""
+    return max((f for f in folder.rglob(pattern) if f.is_file()), key=lambda f: f.stat().st_size)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(4, STATE, {"epoch": 1}, identity=RUN)
+    return tmp_path
+
+
+def test_checkpoint_gives_back_bits_dtypes_and_keys(kept):
+    with Checkpoints(kept) as checkpoints:
+        state, progress = checkpoints.restore(STATE, identity=RUN)
+    assert progress == {"epoch": 1}
+    assert state["half"].dtype == jnp.bfloat16
+    assert jax.random.key_data(state["key"]).tolist() == jax.random.key_data(STATE["key"]).tolist()
+    np.testing.assert_array_equal(state["a"], STATE["a"])
+
+
+def test_checkpoints_keep_the_best_and_the_last(tmp_path):
+    with Checkpoints(tmp_path, keep_last=2, keep_best=1) as checkpoints:
+        assert checkpoints.restore(STATE, identity=RUN) is None
+        for step, accuracy in enumerate((0.5, 0.9, 0.6, 0.7, 0.8)):
+            checkpoints.save(step, STATE, {}, identity=RUN, accuracy=accuracy, wait=False)
+        checkpoints.wait()
+        assert checkpoints.steps == [1, 3, 4]
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
+@pytest.mark.parametrize("part", ["arrays", "facts"])
+def test_checkpoint_that_is_damaged_is_named_and_refused(kept, harm, part):
+    file = files(kept / "4" / "facts", "metadata") if part == "facts" else files(kept / "4" / "state", "*/d/*")
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle] ^= 0xFF
+    file.write_bytes({"flip": bytes(content), "cut": bytes(content[:middle]), "empty": b""}[harm])
+    with Checkpoints(kept) as checkpoints:
+        with pytest.raises(CheckpointError, match=r"step 4 in .* is damaged: .*; remove .*4$"):
+            checkpoints.restore(STATE, identity=RUN)
+
+
+@pytest.mark.parametrize(
+    ("like", "identity", "message"),
+    [
+        (STATE, {"data": "mnist"}, "is of another run: its data is 'toy', this run's 'mnist'"),
+        (STATE, {}, "is of another run: its data is 'toy', this run's None"),
+        (STATE | {"a": jnp.zeros(3)}, RUN, r"is of another network: it has \[\"\['a'\]\", \[600\]"),
+        ({"a": STATE["a"]}, RUN, "is of another network: it has 3 arrays, this network 1"),
+    ],
+)
+def test_checkpoint_of_another_run_is_refused(kept, like, identity, message):
+    with Checkpoints(kept) as checkpoints, pytest.raises(CheckpointError, match=message):
+        checkpoints.restore(like, identity=identity)
+
+
+def test_checkpoints_refuse_what_they_cannot_be(tmp_path):
+    with pytest.raises(ValueError, match="keep_last=0 must be at least 1"):
+        Checkpoints(tmp_path, keep_last=0)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match=r"file/x cannot be used: .*; give another folder"):
+        Checkpoints(tmp_path / "file" / "x")
+
+
+FULL = """
+import resource, sys, jax.numpy as jnp
+from jaxcnn.train import Checkpoints, CheckpointError
+with Checkpoints(sys.argv[1]) as kept:
+    kept.save(1, {"a": jnp.zeros(9)}, {}, identity={})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    noise = jnp.sin(jnp.arange(99_999.0) ** 2)
+    try:
+        kept.save(2, {"a": noise}, {}, identity={})
+    except CheckpointError as error:
+        print(error)
+with Checkpoints(sys.argv[1]) as kept:
+    print(kept.steps, kept.restore({"a": jnp.ones(9)}, identity={})[0]["a"].sum())
+"""
+
+
+def test_checkpoint_on_a_full_disk_leaves_the_one_before(tmp_path):
+    """The limit on a file's size stands in for the full disk: the write fails half-way in the same place."""
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    said = done.stdout.splitlines()
+    assert len(said) == 2, done.stderr[-2000:]
+    assert said[0].startswith(f"Checkpoints: step 2 was not written to {tmp_path}: ")
+    assert said[0].endswith("; the one of step 1 is good")
+    assert said[1] == "[1] 0.0"
+
+
+def test_fit_stopped_by_a_signal_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    whole = _killed.train(str(tmp_path / "whole"))
+
+    def interrupt(done, total):
+        if done == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(_killed, "print", lambda done, total, flush: interrupt(done, total), raising=False)
+    with pytest.raises(Stopped, match=r"fit: SIGTERM at step 10 \(epoch 1\); saved in"):
+        _killed.train(str(tmp_path / "parts"))
+    monkeypatch.undo()
+    parts = _killed.train(str(tmp_path / "parts"))
+    np.testing.assert_array_equal(parts.test_logits, whole.test_logits)
+    assert [r.loss for r in parts.records] == [r.loss for r in whole.records]
+    again = _killed.train(str(tmp_path / "parts"))
+    np.testing.assert_array_equal(again.test_logits, whole.test_logits)
+
+
+def test_fit_refuses_the_checkpoint_of_another_run(tmp_path):
+    options = {"epochs": 1, "batch_size": 8}
+    with Checkpoints(tmp_path) as checkpoints:
+        fit(build, DATA, prepare, optax.sgd(0.1), **options, checkpoints=checkpoints)
+        with pytest.raises(CheckpointError, match="its seed is 0, this run's 1"):
+            fit(build, DATA, prepare, optax.sgd(0.1), **options, seed=1, checkpoints=checkpoints)
+
+
+def test_run_killed_at_twenty_instants_loses_no_checkpoint(tmp_path):
+    """SIGKILL at a random instant of a step, a save or the start; after each, what is there is whole and no older."""
+    draw, folder, out = random.Random(0), tmp_path / "run", tmp_path / "logits.npy"
+    environment = os.environ | {"JAX_CACHE": str(ROOT / ".jax_cache"), "JAX_PLATFORMS": "cpu"}
+    start = lambda: subprocess.Popen(
+        [sys.executable, "-m", "tests.train._killed", folder, out],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    kills, newest = 0, 0
+    while kills < 20:
+        with start() as process:
+            for _ in range(draw.randrange(6)):  # calls to wait for, then a moment of the next one or of the save
+                process.stdout.readline()
+            time.sleep(draw.random() * 0.02)
+            if process.poll() is None:
+                process.kill()
+                kills += 1
+        with Checkpoints(folder) as checkpoints:
+            steps = checkpoints.steps
+            assert steps == [] or steps[-1] >= newest
+            newest = steps[-1] if steps else 0
+            for step in steps:
+                facts = json.loads(files(folder / str(step) / "facts", "metadata").read_text())
+                assert facts["progress"]["step"] == step
+        if newest == 36:
+            folder.rename(tmp_path / f"done_{kills}")
+            newest = 0
+    with start() as last:
+        assert last.communicate(timeout=120)
+    assert last.returncode == 0
+    np.testing.assert_array_equal(np.load(out), _killed.train(str(tmp_path / "whole")).test_logits)

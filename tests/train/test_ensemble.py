@@ -1,0 +1,137 @@
+"""What `fit` adds to the step: pieces of an epoch, hyper-parameters, moving averages, bfloat16, mixing, views, patience."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxcnn.train import fit, graph_of, initialise, make_epoch, make_evaluate, make_step, mirrored, optimiser
+
+from .toy import DATA, IMAGES, LABELS, build, prepare
+
+SGD = optax.sgd(0.1, 0.9)
+IMAGES_, LABELS_ = jnp.asarray(IMAGES), jnp.asarray(LABELS)
+same = partial(jax.tree.map, np.testing.assert_array_equal)
+bits = partial(jax.tree.map, lambda a: jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a)
+
+
+def noisy(key, x):
+    return x + jax.random.normal(key, x.shape) / 10
+
+
+def test_epoch_in_pieces_has_the_bits_of_one():
+    step = make_step(graph_of(partial(build, dropout=0.5)), SGD)
+    epoch = lambda steps: jax.jit(make_epoch(step, prepare, 4, augment=noisy, steps=steps))
+    start = initialise(partial(build, dropout=0.5), SGD, jax.random.key(0))
+    whole, losses = epoch(6)(*[epoch(None)(start, IMAGES_, LABELS_)[0], IMAGES_, LABELS_])  # the second epoch
+    state = epoch(None)(start, IMAGES_, LABELS_)[0]
+    parts = []
+    for steps in (4, 2):
+        state, metrics = epoch(steps)(state, IMAGES_, LABELS_)
+        parts.append(metrics.loss)
+    same(bits(state), bits(whole))
+    same(np.concatenate(parts), losses.loss)
+
+
+def test_fit_in_pieces_has_the_bits_of_whole_epochs():
+    options = {"epochs": 3, "batch_size": 4, "seeds": 2, "augment": noisy}
+    whole = fit(build, DATA, prepare, SGD, **options)
+    heard = []
+    pieces = fit(build, DATA, prepare, SGD, **options, steps_per_call=4, on_steps=lambda *at: heard.append(at))
+    same(whole.test_logits, pieces.test_logits)
+    assert [r.loss for r in whole.records] == [r.loss for r in pieces.records]
+    assert heard == [(4, 18), (6, 18), (10, 18), (12, 18), (16, 18), (18, 18)]
+
+
+def test_fit_trains_every_variant_and_seed_at_once():
+    rates = [0.05, 0.2]
+    options = {"epochs": 2, "batch_size": 8, "seeds": 2, "seed": 3}
+    make = lambda learning_rate: optimiser("adamw", learning_rate)
+    together = fit(build, DATA, prepare, make, hyper={"learning_rate": rates}, **options)
+    assert together.test_logits.shape == (4, 9, 3)
+    for variant, rate in enumerate(rates):
+        alone = fit(build, DATA, prepare, make(rate), **options)
+        np.testing.assert_allclose(
+            together.test_logits[2 * variant : 2 * variant + 2], alone.test_logits, rtol=1e-3, atol=1e-4
+        )
+
+
+def test_step_keeps_a_moving_average_that_evaluation_uses():
+    step = make_step(graph_of(build), SGD, ema=0.75)
+    first = initialise(build, SGD, jax.random.key(0), ema=True)
+    second, _ = step(first, prepare(IMAGES_[:6]), LABELS_[:6])
+    third, _ = step(second, prepare(IMAGES_[6:12]), LABELS_[6:12])
+    blend = lambda a, b, c: 0.75**2 * a + 0.75 * 0.25 * b + 0.25 * c
+    expected = jax.tree.map(blend, first.parameters, second.parameters, third.parameters)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), third.average[0], expected)
+    averaged = make_evaluate(graph_of(build), prepare, 24)(third, IMAGES_)
+    live = make_evaluate(graph_of(build), prepare, 24)(third._replace(average=None), IMAGES_)
+    assert not np.allclose(averaged, live)
+    member = fit(partial(build, dropout=0.2), DATA, prepare, SGD, epochs=1, batch_size=8, ema=0.5)
+    np.testing.assert_allclose(
+        member.member(0)(prepare(IMAGES_[:9]), train=False), member.test_logits[0], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_step_computes_in_bfloat16_on_float32_parameters():
+    seen = []
+
+    def loss(logits, labels):
+        seen.append(logits.dtype)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    state = initialise(build, SGD, jax.random.key(0))
+    x = prepare(IMAGES_)
+    half, metrics = make_step(graph_of(build), SGD, loss=loss, compute_dtype=jnp.bfloat16)(state, x, LABELS_)
+    full, exact = make_step(graph_of(build), SGD)(state, x, LABELS_)
+    assert set(seen) == {jnp.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(half.parameters)} == {jnp.dtype("float32")}
+    assert float(metrics.loss) == pytest.approx(float(exact.loss), rel=2e-2)
+    assert float(metrics.loss) != float(exact.loss)
+    jax.tree.map(partial(np.testing.assert_allclose, atol=5e-3), half.parameters, full.parameters)
+
+
+def test_epoch_mixes_images_with_their_labels():
+    def swap(key, x, labels):
+        shares = jax.nn.one_hot(labels, 3)
+        return (x + x[::-1]) / 2, (shares + shares[::-1]) / 2
+
+    taken = []
+    record = lambda state, x, y: (state._replace(step=state.step + 1), taken.append((x.shape, y.shape)))
+    make_epoch(record, prepare, 8, mix=swap)(initialise(build, SGD, jax.random.key(0)), IMAGES_, LABELS_)
+    assert taken == [((8, 4, 4, 1), (8, 3))]
+    learned = fit(build, DATA, prepare, optax.adam(0.02), epochs=6, batch_size=8, mix=swap)
+    losses = [record.loss[0] for record in learned.records]
+    assert losses[-1] < losses[0]
+
+
+def test_evaluate_averages_views():
+    state, graphdef = initialise(build, SGD, jax.random.key(0)), graph_of(build)
+    flipped = make_evaluate(graphdef, prepare, 5)(state, IMAGES_[:, :, ::-1])
+    plain = make_evaluate(graphdef, prepare, 5)(state, IMAGES_)
+    both = make_evaluate(graphdef, prepare, 5, views=mirrored)(state, IMAGES_)
+    np.testing.assert_allclose(both, (plain + flipped) / 2, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(plain, flipped)
+
+
+def test_fit_stops_when_patience_is_out():
+    stuck = fit(build, DATA, prepare, optax.sgd(0.0), epochs=9, batch_size=8, patience=2)
+    assert len(stuck.records) == 3
+    assert len({tuple(record.test_accuracy) for record in stuck.records}) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hyper": {"a": [1.0], "b": [1.0, 2.0]}}, "hyper has {'a': 1, 'b': 2} values; every name must have as many"),
+        ({"hyper": {"a": []}}, "every name must have as many, and some"),
+        ({"patience": 0}, "fit: patience=0 must be at least 1"),
+        ({"steps_per_call": 0}, "fit: steps_per_call=0 must be at least 1"),
+    ],
+)
+def test_fit_refuses_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(build, DATA, prepare, lambda a, b=0: optax.sgd(a), epochs=1, batch_size=8, **options)
