@@ -2,7 +2,7 @@
 
     python -m benchmarks.conv                                 every case, about twenty minutes on two cores
     python -m benchmarks.conv --quick                         a small case of each kind, two minutes
-    python -m benchmarks.conv --held-out                      layers that no choice was made on
+    python -m benchmarks.conv --table held_out                layers that no choice was made on
     python -m benchmarks.conv --lowerings --json FILE         each lowering by force: what the choice is checked against
     python -m benchmarks.conv --family depthwise --case 'convnext*' --direction kernel_grad
 
@@ -17,7 +17,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
 from typing import Literal
 
 import jax
@@ -25,10 +24,10 @@ import jax.numpy as jnp
 import tyro
 
 from . import report
-from .cases import DIRECTIONS, Case, Direction, Family, select
+from .cases import DIRECTIONS, Case, Direction, Family, Table, select
 from .lowerings import chosen, forced
 from .machine import Disturbance, Machine, describe
-from .measure import QUICK, Effort, Program, WrongResult, agree, build, interleave, rounding_bound
+from .measure import QUICK, Effort, Program, build, checked, interleave, rounding_bound
 from .record import ConvRecord, Run, write
 from .rivals import Arrays, directed, ours, plain
 
@@ -39,8 +38,8 @@ class Options:
 
     quick: bool = False
     """A small case of each kind, measured for a shorter time."""
-    held_out: bool = False
-    """Layers of other networks than those that the choice of lowerings was made on."""
+    table: Table = "networks"
+    """Twelve networks; "seen": more, which the choice was made on too; "held_out": those that it was not."""
     family: tuple[Family, ...] = ()
     """Only these families."""
     case: str = "*"
@@ -57,7 +56,7 @@ class Options:
 
 def main(options: Options) -> int:
     """Measure, print, and return the exit status: 1 if a result was wrong."""
-    cases = select(quick=options.quick, held_out=options.held_out, families=options.family, pattern=options.case)
+    cases = select(quick=options.quick, table=options.table, families=options.family, pattern=options.case)
     machine = describe(torch=_uses_torch(options))
     print(machine, "" if options.lowerings else report.line(report.HEADER), sep="\n", flush=True)
     records, wrong = [], []
@@ -81,7 +80,7 @@ def measure(case: Case, options: Options, machine: Machine, wrong: list[str]) ->
     for direction in DIRECTIONS if options.direction == "all" else (options.direction,):
         programs = _programs(case, direction, options, arrays, on_device)
         bound = rounding_bound(case.contraction(direction), options.dtype, machine.platform)
-        errors, first = _checked(f"{case.name} {direction}", programs, bound, wrong)
+        errors, first = checked(f"{case.name} {direction}", programs, bound, wrong)
         effort, disturbance = QUICK if options.quick else Effort(), Disturbance()
         timings = interleave({name: programs[name].run for name in errors}, effort, first=first)
         runs = {name: Run.of(programs[name], timings[name], errors[name]) for name in errors}
@@ -104,25 +103,6 @@ def _programs(case: Case, direction: Direction, options: Options, arrays: Arrays
 
         programs["torch"] = build_torch(case, direction, arrays)
     return programs
-
-
-def _checked(
-    problem: str, programs: dict[str, Program], bound: float, wrong: list[str]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Error of each rival that agrees with lax, and the seconds of its first run, which also warms it up."""
-    errors, seconds, baseline = {}, {}, None
-    for name, program in programs.items():
-        start = perf_counter()
-        result = program.run()
-        seconds[name] = perf_counter() - start
-        value = program.value(result)
-        baseline = value if baseline is None else baseline
-        try:
-            errors[name] = agree(name, value, baseline, bound)
-        except WrongResult as error:
-            wrong.append(f"WRONG: {problem}: {error}")
-            print(wrong[-1], flush=True)
-    return errors, seconds
 
 
 def _uses_torch(options: Options) -> bool:

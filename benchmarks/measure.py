@@ -22,10 +22,10 @@ class WrongResult(ValueError):
 
 @dataclass(frozen=True)
 class Program:
-    """Something to time: `run` blocks until its result is ready, `value` makes that a NumPy array to compare."""
+    """Something to time: `run` blocks until its result is ready, `value` makes that NumPy arrays to compare."""
 
     run: Callable[[], Any]
-    value: Callable[[Any], np.ndarray] = np.asarray
+    value: Callable[[Any], np.ndarray | list[np.ndarray]] = np.asarray
     trace_ms: float | None = None
     compile_ms: float | None = None
     temp_bytes: int | None = None
@@ -63,7 +63,7 @@ QUICK = Effort(budget_s=0.1, rounds=3, patience_s=0.4)
 def build(
     function: Callable,
     *arguments: Any,
-    value: Callable[[Any], np.ndarray] = np.asarray,
+    value: Callable[[Any], np.ndarray | list[np.ndarray]] = np.asarray,
     clock: Clock = perf_counter,
 ) -> Program:
     """`function` under `jax.jit`, traced, lowered and compiled for the arguments, each step timed."""
@@ -120,6 +120,29 @@ def agree(name: str, value: np.ndarray, baseline: np.ndarray, bound: float) -> f
     if not error <= bound:  # a NaN is refused too
         raise WrongResult(f"{name}: error {error:.1e} of the largest value, the bound is {bound:.1e}")
     return error
+
+
+def checked(
+    problem: str, programs: Mapping[str, Program], bound: float, wrong: list[str]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Error of each rival that agrees with the first, and the seconds of its first run, which also warms it up.
+
+    What a wrong rival says is printed and added to `wrong`. Of a program with several results each one must agree.
+    """
+    errors, seconds, baseline = {}, {}, None
+    for name, program in programs.items():
+        start = perf_counter()
+        result = program.run()
+        seconds[name] = perf_counter() - start
+        value = program.value(result)
+        values = value if isinstance(value, list) else [value]
+        baseline = values if baseline is None else baseline
+        try:
+            errors[name] = max(agree(name, v, b, bound) for v, b in zip(values, baseline, strict=True))
+        except WrongResult as error:
+            wrong.append(f"WRONG: {problem}: {error}")
+            print(wrong[-1], flush=True)
+    return errors, seconds
 
 
 def rounding_bound(products: int, dtype: str, platform: str) -> float:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from .cases import Case, Direction
+from .cases import Case, Direction, Layer, Pass
 from .machine import Machine
 from .measure import Program, Timing
 
@@ -42,8 +42,23 @@ class Run:
         return (self.trace_ms or 0.0) + (self.compile_ms or 0.0)
 
 
+class Race:
+    """What records of rivals on one problem have in common."""
+
+    case: Case | Layer
+    direction: Direction | Pass
+    others: float | None
+    runs: dict[str, Run]
+
+    def speedup(self, rival: str, *, by: Literal["median_ms", "least_ms"] = "median_ms") -> float | None:
+        """How many times faster ours is than the rival, where both ran; by the fastest runs, a noisy machine says less."""
+        if rival not in self.runs or "ours" not in self.runs:
+            return None
+        return getattr(self.runs[rival], by) / getattr(self.runs["ours"], by)
+
+
 @dataclass(frozen=True)
-class ConvRecord:
+class ConvRecord(Race):
     """One case and direction with all its rivals: "ours", "lax", "torch", or names of lowerings.
 
     `others` is the share of the processor time that other processes took meanwhile, `choice` what "auto" stood for, where
@@ -62,12 +77,6 @@ class ConvRecord:
     choice: str | None = None
     benchmark: str = "conv"
 
-    def speedup(self, rival: str, *, by: Literal["median_ms", "least_ms"] = "median_ms") -> float | None:
-        """How many times faster ours is than the rival, where both ran; by the fastest runs, a noisy machine says less."""
-        if rival not in self.runs or "ours" not in self.runs:
-            return None
-        return getattr(self.runs[rival], by) / getattr(self.runs["ours"], by)
-
     def gflops(self, name: str = "ours") -> float:
         """GFLOP/s by the direct count, whatever the program computes in fact."""
         return 2 * self.multiply_adds / self.runs[name].median_ms / 1e6
@@ -79,6 +88,28 @@ class ConvRecord:
         case = {name: _tuples(value) for name, value in values.pop("case").items()}
         runs = {name: Run(**run) for name, run in values.pop("runs").items()}
         return cls(case=Case(**case), runs=runs, machine=Machine(**values.pop("machine")), **values)
+
+
+@dataclass(frozen=True)
+class OperationRecord(Race):
+    """One problem of `benchmarks.pool` or `benchmarks.image` and its pass, with all its rivals: "ours", "lax", "torch"."""
+
+    case: Layer
+    direction: Pass
+    dtype: str
+    moved_bytes: int
+    bound: float
+    others: float | None
+    runs: dict[str, Run]
+    machine: Machine
+    benchmark: str
+
+    @classmethod
+    def parse(cls, line: str) -> "OperationRecord":
+        """The record of a JSON line."""
+        values = json.loads(line)
+        runs = {name: Run(**run) for name, run in values.pop("runs").items()}
+        return cls(case=Layer(**values.pop("case")), runs=runs, machine=Machine(**values.pop("machine")), **values)
 
 
 @dataclass(frozen=True)
@@ -101,7 +132,7 @@ class LoopRecord:
         return self.runs[f"{whose} loop"].median_ms / self.runs[f"{whose} calls"].median_ms
 
 
-def write(file: IO[str] | None, record: ConvRecord | LoopRecord) -> None:
+def write(file: IO[str] | None, record: ConvRecord | OperationRecord | LoopRecord) -> None:
     """Append one line and flush it, so that an interrupted run keeps what it measured."""
     if file is not None:
         print(json.dumps(asdict(record), separators=(",", ":")), file=file, flush=True)
@@ -109,8 +140,16 @@ def write(file: IO[str] | None, record: ConvRecord | LoopRecord) -> None:
 
 def read(paths: Iterable[Path]) -> list[ConvRecord]:
     """The convolution records of some files."""
-    lines = [line for path in paths for line in path.read_text().splitlines()]
-    return [ConvRecord.parse(line) for line in lines if json.loads(line)["benchmark"] == "conv"]
+    return [ConvRecord.parse(line) for line in _lines(paths) if json.loads(line)["benchmark"] == "conv"]
+
+
+def read_operations(paths: Iterable[Path]) -> list[OperationRecord]:
+    """The records of pooling and of images in some files."""
+    return [OperationRecord.parse(line) for line in _lines(paths) if json.loads(line)["benchmark"] in ("pool", "image")]
+
+
+def _lines(paths: Iterable[Path]) -> list[str]:
+    return [line for path in paths for line in path.read_text().splitlines()]
 
 
 def _tuples(value: Any) -> Any:

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from math import exp, log
 from pathlib import Path
+from typing import TypeVar
 
 from .cases import FAMILIES
-from .record import ConvRecord, LoopRecord, read
+from .record import ConvRecord, LoopRecord, Race, read
 
+R = TypeVar("R", bound=Race)
 MIB = 2**20
 CHANNELWISE = ("depthwise", "grouped")
 _WIDTHS = (38, 38, 11, 24, 9, 9, 7, 7, 8, 6, 6, 8)
@@ -27,15 +29,27 @@ def line(cells: Sequence[str]) -> str:
 
 def row(record: ConvRecord) -> str:
     """The record as a row; a rival that did not run is a dash."""
-    head = (record.case.name, str(record.case), record.direction)
+    if "ours" not in record.runs:
+        return line(race(record))
+    rate = record.gflops()
+    return line((*race(record), f"{rate:.1f}", f"{rate / record.machine.peak_gflops:.0%}", *costs(record)))
+
+
+def race(record: Race) -> list[str]:
+    """The cells from the layer to the ratios; those that tell of ours only where it ran."""
+    head = [record.case.name, str(record.case), record.direction]
     ours, times = record.runs.get("ours"), [_time(record, rival) for rival in ("lax", "torch")]
     if ours is None:
-        return line((*head, "–", *times))
+        return [*head, "–", *times]
     spread = f"{ours.median_ms:.3f} ({ours.low_ms:.3f}–{ours.high_ms:.3f})"
-    ratios = [_ratio(record.speedup(rival)) for rival in ("lax", "torch")]
-    rate = record.gflops()
-    facts = (f"{rate:.1f}", f"{rate / record.machine.peak_gflops:.0%}", _ratio(build_ratio(record)), _mib(record))
-    return line((*head, spread, *times, *ratios, *facts))
+    return [*head, spread, *times, *(_ratio(record.speedup(rival)) for rival in ("lax", "torch"))]
+
+
+def costs(record: Race) -> list[str]:
+    """The cells of building and memory."""
+    temp = record.runs["ours"].temp_bytes
+    build = _ratio(build_ratio(record)) if "lax" in record.runs else "–"
+    return [build, "–" if temp is None else f"{temp / MIB:.1f}"]
 
 
 def ranking(record: ConvRecord) -> str:
@@ -45,7 +59,7 @@ def ranking(record: ConvRecord) -> str:
     return f"{record.case.name:<38} {record.direction:<11} " + " · ".join(times)
 
 
-def build_ratio(record: ConvRecord) -> float:
+def build_ratio(record: Race) -> float:
     """Milliseconds to trace and compile, ours over lax's."""
     return record.runs["ours"].build_ms / max(record.runs["lax"].build_ms, 1e-9)
 
@@ -53,24 +67,30 @@ def build_ratio(record: ConvRecord) -> float:
 def summary(records: Sequence[ConvRecord]) -> list[str]:
     """Geometric means a family, floors that are missed, the worst case last."""
     measured = [record for record in records if "ours" in record.runs]
-    lines = ["", "geometric means (least)".ljust(32) + "×lax".rjust(20) + "×torch".rjust(20)]
     groups: list[tuple[str, Callable[[ConvRecord], bool]]] = [
         *((family, lambda r, family=family: r.case.family == family) for family in FAMILIES),
         ("depthwise and grouped", lambda r: r.case.family in CHANNELWISE),
         ("every other", lambda r: r.case.family not in CHANNELWISE),
         ("all", lambda r: True),
     ]
+    lines = geometric_means(groups, measured)
+    missing = len(records) - len(measured)
+    lines += [f"{missing} without ours"] if missing else []
+    return [*lines, *missed(measured), disturbed(records), *worst(measured)]
+
+
+def geometric_means(groups: Sequence[tuple[str, Callable[[R], bool]]], records: Sequence[R]) -> list[str]:
+    """A line for each group that has a record."""
+    lines = ["", "geometric means (least)".ljust(32) + "×lax".rjust(20) + "×torch".rjust(20)]
     for name, belongs in groups:
-        chosen = [record for record in measured if belongs(record)]
+        chosen = [record for record in records if belongs(record)]
         if chosen:
             cells = [_means(chosen, rival).rjust(20) for rival in ("lax", "torch")]
             lines.append(f"{name} ({len(chosen)})".ljust(32) + "".join(cells))
-    missing = len(records) - len(measured)
-    lines += [f"{missing} without ours"] if missing else []
-    return [*lines, *missed(measured), disturbed(records), *_worst(measured)]
+    return lines
 
 
-def disturbed(records: Sequence[ConvRecord | LoopRecord]) -> str:
+def disturbed(records: Sequence[Race | LoopRecord]) -> str:
     """How much other processes had of the machine, in the median and at worst."""
     shares = sorted(record.others for record in records if record.others is not None)
     if not shares:
@@ -142,12 +162,13 @@ def _costs(record: ConvRecord) -> list[str]:
     return out
 
 
-def _means(records: Sequence[ConvRecord], rival: str) -> str:
+def _means(records: Sequence[Race], rival: str) -> str:
     values = [value for record in records if (value := record.speedup(rival)) is not None]
     return f"{geometric_mean(values):.2f} ({min(values):.2f})" if values else "–"
 
 
-def _worst(records: Sequence[ConvRecord]) -> list[str]:
+def worst(records: Sequence[Race]) -> list[str]:
+    """The worst case against each rival, lax last."""
     lines = []
     for rival in ("torch", "lax"):
         ratios = [(value, record) for record in records if (value := record.speedup(rival)) is not None]
@@ -157,17 +178,12 @@ def _worst(records: Sequence[ConvRecord]) -> list[str]:
     return lines
 
 
-def _time(record: ConvRecord, name: str) -> str:
+def _time(record: Race, name: str) -> str:
     return f"{record.runs[name].median_ms:.3f}" if name in record.runs else "–"
 
 
 def _ratio(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _mib(record: ConvRecord) -> str:
-    temp = record.runs["ours"].temp_bytes
-    return "–" if temp is None else f"{temp / MIB:.1f}"
 
 
 def main(paths: Sequence[str]) -> None:

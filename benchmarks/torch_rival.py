@@ -25,8 +25,8 @@ _TRANSPOSES = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose
 def build(case: Case, direction: Direction, arrays: Arrays) -> Program:
     """One direction of a case as a program; its value is channels last again."""
     space = range(1, case.rank + 1)
-    x, g = (_tensor(array, (0, -1, *space)) for array in (arrays.x, arrays.g))
-    kernel = _tensor(
+    x, g = (tensor(array, (0, -1, *space)) for array in (arrays.x, arrays.g))
+    kernel = tensor(
         arrays.kernel, (-1, -2, *range(case.rank))
     )  # (c_out, c_in // groups, *size), or (c_in, c_out, *size)
     back = (*range(2, case.rank + 2), 1, 0) if direction == "kernel_grad" else (0, *range(2, case.rank + 2), 1)
@@ -61,10 +61,11 @@ def _backward(case: Case, direction: Direction, x: Tensor, kernel: Tensor, g: Te
     return run
 
 
-def _tensor(array: np.ndarray, axes: Sequence[int]) -> Tensor:
+def tensor(array: np.ndarray, axes: Sequence[int]) -> Tensor:
+    """The array with its axes in this order, laid out channels last where PyTorch can."""
     dtype = getattr(torch, str(array.dtype))
-    tensor = torch.from_numpy(array.astype(np.float32)).permute(*axes)
-    return tensor.contiguous(memory_format=_FORMATS[tensor.ndim - 2]).to(dtype)
+    moved = torch.from_numpy(array.astype(np.float32)).permute(*axes)
+    return moved.contiguous(memory_format=_FORMATS.get(moved.ndim - 2, torch.contiguous_format)).to(dtype)
 
 
 def _symmetric(case: Case) -> bool:

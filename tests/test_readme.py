@@ -1,16 +1,18 @@
-"""The README's example runs as it stands, and its last line fails with the message printed beside it."""
+"""The README's examples run as they stand; the last line of the first fails with the message printed beside it."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from jaxcnn import functional
+
 README = Path(__file__).parent.parent / "README.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
-def test_readme_example_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    *lines, last = example.strip().splitlines()
+def test_readme_functions_run():
+    *lines, last = EXAMPLES[0].strip().splitlines()
     names: dict = {}
     exec("\n".join(lines), names)
     assert names["features"].shape == (8, 16)
@@ -19,3 +21,35 @@ def test_readme_example_runs():
     call, message = last.split("  # ValueError: ")
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         exec(call, names)
+
+
+def test_readme_augmentation_runs():
+    names: dict = {}
+    exec(EXAMPLES[1], names)
+    assert names["x"].shape == (128, 32, 32, 3)
+    assert names["labels"].shape == (128, 10)
+
+
+# conv_tbc to upsample: what `torch.nn.functional` calls convolution, pooling, vision, folding and normalisation
+GROUPS = r"conv|pool|pad$|fold$|shuffle|interpolate|upsample|grid|_norm$"
+PARITY = re.search(r"### From PyTorch\n.*?\n## ", README.read_text(), re.DOTALL)
+ROWS = [
+    re.findall(r"`([\w.]+)`", cell)
+    for line in PARITY[0].splitlines()
+    if line[:2] == "| "
+    for cell in line.split("|")[1:3]
+]
+
+
+def test_parity_table_names_what_exists():
+    ours = {name for cell in ROWS[1::2] for name in cell}
+    assert len(ours) > 20
+    assert {name for name in ours if not callable(getattr(functional, name, None))} == set()
+    assert all(ROWS[2:])  # no row is empty on either side
+
+
+def test_parity_table_names_every_function_of_torch():
+    torch = pytest.importorskip("torch")
+    theirs = {name for cell in ROWS[::2] for name in cell if not name.startswith("torchvision.")}
+    found = {name for name in vars(torch.nn.functional) if re.search(GROUPS, name) and not name.startswith("_")}
+    assert theirs == {name for name in found if callable(getattr(torch.nn.functional, name))}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from typing import Literal
 
 from ._case import DIRECTIONS as DIRECTIONS
 from ._case import FAMILIES as FAMILIES
@@ -9,8 +10,16 @@ from ._case import Case as Case
 from ._case import Direction as Direction
 from ._case import Family as Family
 from ._case import layer as layer
+from ._problem import PASSES as PASSES
+from ._problem import Layer as Layer
+from ._problem import Pass as Pass
+from ._problem import Problem as Problem
 from .held_out import CASES as HELD_OUT
 from .networks import CASES as NETWORKS
+from .seen import CASES as SEEN
+
+Table = Literal["networks", "seen", "held_out"]
+TABLES: dict[Table, tuple[Case, ...]] = {"networks": NETWORKS, "seen": SEEN, "held_out": HELD_OUT}
 
 QUICK = (  # two minutes on two cores: every family, small and large
     "lenet5/c1/b32",
@@ -35,7 +44,7 @@ QUICK = (  # two minutes on two cores: every family, small and large
 
 
 def select(
-    *, quick: bool = False, held_out: bool = False, families: Sequence[Family] = (), pattern: str = "*"
+    *, quick: bool = False, table: Table = "networks", families: Sequence[Family] = (), pattern: str = "*"
 ) -> tuple[Case, ...]:
     """The cases whose name matches the shell pattern, of the given families where any are given.
 
@@ -44,10 +53,12 @@ def select(
     >>> [case.name for case in select(pattern="resnet50/conv1/*")]
     ['resnet50/conv1/b1', 'resnet50/conv1/b32']
     """
-    table = HELD_OUT if held_out else NETWORKS
+    cases = TABLES[table]
     if quick:
-        table = tuple(case for case in table if (case.name.endswith("/b1") if held_out else case.name in QUICK))
-    chosen = tuple(c for c in table if fnmatch(c.name, pattern) and (not families or c.family in families))
+        cases = tuple(
+            case for case in cases if (case.name in QUICK if table == "networks" else case.name.endswith("/b1"))
+        )
+    chosen = tuple(c for c in cases if fnmatch(c.name, pattern) and (not families or c.family in families))
     if not chosen:
         raise ValueError(f"select: no case matches {pattern!r} in the families {', '.join(families) or 'of the table'}")
     return chosen

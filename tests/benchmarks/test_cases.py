@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.cases import DIRECTIONS, FAMILIES, HELD_OUT, NETWORKS, QUICK, layer, select
+from benchmarks.cases import DIRECTIONS, FAMILIES, HELD_OUT, NETWORKS, QUICK, SEEN, layer, select
 from jaxcnn.geometry import Window
 
-EVERY = (*NETWORKS, *HELD_OUT)
+EVERY = (*NETWORKS, *SEEN, *HELD_OUT)
 
 
 @pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)
@@ -31,10 +31,11 @@ def test_case_names_are_unique():
 
 def test_case_tables_share_no_problem():
     problem = lambda case: (case.x, case.kernel, case.stride, case.padding, case.dilation, case.groups, case.transposed)
-    assert not set(map(problem, NETWORKS)) & set(map(problem, HELD_OUT))
+    assert len(set(map(problem, EVERY))) == len(EVERY)
+    assert not {case.network for case in HELD_OUT} & {case.network for case in (*NETWORKS, *SEEN)}
 
 
-@pytest.mark.parametrize("table", [NETWORKS, HELD_OUT, select(quick=True), select(quick=True, held_out=True)])
+@pytest.mark.parametrize("table", [NETWORKS, SEEN, HELD_OUT, select(quick=True), select(quick=True, table="held_out")])
 def test_case_tables_hold_every_family(table):
     assert {case.family for case in table} == set(FAMILIES)
 
@@ -44,7 +45,7 @@ def test_case_quick_names_exist():
     assert len(select(quick=True)) == len(QUICK)
 
 
-@pytest.mark.parametrize("table", [NETWORKS, HELD_OUT])
+@pytest.mark.parametrize("table", [NETWORKS, SEEN, HELD_OUT])
 def test_case_families_say_what_the_layer_is(table):
     for case in table:
         assert (case.family == "depthwise") == (case.groups > 1 and case.kernel[-2] == 1)
