@@ -207,7 +207,7 @@ def test_import_loads_no_more(module, forbidden):
     assert forbidden.isdisjoint(loaded.split())
 
 
-ROOMS = ("nn", "models", "interpret", "train", "data", "report", "augment")
+ROOMS = ("nn", "models", "weights", "interpret", "train", "data", "report", "augment", "commands")
 PLAIN = {  # values, aliases and steps of training, whose examples are the tests and the experiments
     "nn": set(),
     "models": set(),
@@ -218,6 +218,8 @@ PLAIN = {  # values, aliases and steps of training, whose examples are the tests
     "data": {"ImageSet", "Preparation", "Split"},
     "report": {"Result", "Variant", "classification_page"},
     "augment": set(),
+    "weights": set(),
+    "commands": set(),
 }  # fmt: skip
 
 

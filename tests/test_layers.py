@@ -20,6 +20,7 @@ FLOORS = [
     {"report"},
     {"data"},
     {"train"},
+    {"commands"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 BLIND = {(room, "models") for room in ("train", "weights", "interpret")}  # they receive a model, they know none by name

@@ -2,6 +2,7 @@
 
 from ._decode import UnreadableImage as UnreadableImage
 from ._decode import decode as decode
+from ._folder import ENDINGS as PICTURE_ENDINGS  # noqa: F401
 from ._images import ImageSet as ImageSet
 from ._images import Split as Split
 from ._images import class_weights as class_weights

@@ -67,7 +67,7 @@ def resize(
         return x
     y = x.astype(jnp.float32) if x.dtype == jnp.uint8 else widened(x)
     for axis in axes:
-        weights = _weights(x.shape[axis], sizes[axis - 1], method, antialias, align_corners)
+        weights = resampling_weights(x.shape[axis], sizes[axis - 1], method, antialias, align_corners)
         y = _contract(y, jnp.asarray(weights, y.dtype), axis)
     return (jnp.clip(jnp.round(y), 0, 255) if x.dtype == jnp.uint8 else y).astype(x.dtype)
 
@@ -89,20 +89,23 @@ KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {  # and ho
 }
 
 
-def _weights(n: int, m: int, method: str, antialias: bool, align_corners: bool) -> np.ndarray:
-    """The matrix (m, n) in float64; each row sums to 1."""
+def resampling_weights(
+    n: int, m: int, method: str, antialias: bool, align_corners: bool, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """The matrix (m, n) in float64, or some of its rows; each sums to 1."""
+    i = np.arange(m) if rows is None else rows
     if method == "area":
-        i, j = np.arange(m)[:, None], np.arange(n)
-        weights = ((j >= i * n // m) & (j < -(-(i + 1) * n // m))).astype(float)
+        j = np.arange(n)
+        weights = ((j >= i[:, None] * n // m) & (j < -(-(i[:, None] + 1) * n // m))).astype(float)
         return weights / weights.sum(1, keepdims=True)
     kernel, reach = KERNELS["cubic_keys" if antialias and method == "cubic" else method]
-    at = np.arange(m) * ((n - 1) / max(m - 1, 1)) if align_corners else (np.arange(m) + 0.5) * n / m - 0.5
+    at = i * ((n - 1) / max(m - 1, 1)) if align_corners else (i + 0.5) * n / m - 0.5
     if antialias or method == "cubic_keys":
         weights = kernel((at[:, None] - np.arange(n)) / (max(n / m, 1) if antialias else 1))
         return weights / weights.sum(1, keepdims=True)
-    weights, first = np.zeros((m, n)), np.floor(at).astype(int)
+    weights, first = np.zeros((len(i), n)), np.floor(at).astype(int)
     for tap in range(1 - reach, 1 + reach):  # beyond the image the border pixel goes on
-        np.add.at(weights, (np.arange(m), np.clip(first + tap, 0, n - 1)), kernel(at - first - tap))
+        np.add.at(weights, (np.arange(len(i)), np.clip(first + tap, 0, n - 1)), kernel(at - first - tap))
     return weights
 
 

@@ -7,6 +7,7 @@ from ._conv import SpatiallySeparableConv as SpatiallySeparableConv
 from ._conv import depthwise_normal as depthwise_normal
 from ._dense import Dense as Dense
 from ._dense import Dropout as Dropout
+from ._frozen import Frozen as Frozen
 from ._norm import BatchNorm as BatchNorm
 from ._pool import AvgPool as AvgPool
 from ._pool import FractionalMaxPool as FractionalMaxPool

@@ -8,3 +8,4 @@ from ._comparison import Variant as Variant
 from ._comparison import comparison_page as comparison_page
 from ._contact_sheet import contact_sheet as contact_sheet
 from ._page import Page as Page
+from ._predictions import predictions as predictions

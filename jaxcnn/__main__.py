@@ -1,0 +1,6 @@
+"""`python -m jaxcnn classify | evaluate | summary | models`."""
+
+from jaxcnn.commands import main
+
+if __name__ == "__main__":
+    main(None)

@@ -1,0 +1,137 @@
+"""`classify`: the most probable classes of photographs."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxcnn.data import UnreadableImage
+
+from ._known import class_names, known, score
+from ._pictures import Picture, batched, files_of, read
+
+BATCH = 16  # pictures a step
+
+
+def classify(
+    pictures: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    weights: str,
+    model: str | None = None,
+    labels: Path | None = None,
+    card: str | None = None,
+    top: int = 5,
+    picture: Path | None = None,
+    truth: Path | None = None,
+) -> None:
+    """Name what is on photographs.
+
+    Args:
+        pictures: files, folders, or - for a picture from standard input.
+        weights: file of weights (.safetensors, .npz, .pth, orbax folder), or the name of a card, which is fetched.
+        model: name of the model (default: that of the weights' card).
+        labels: file with a line for each class (default: synset_words.txt, labels.txt or classes.txt beside the weights).
+        card: weights whose preprocessing is used (default: that of the file's sha256, or the model's usual one).
+        top: classes shown of each photograph.
+        picture: file that a picture of the photographs with bars is written to.
+        truth: CSV file with the columns file and label_index; the right answers are counted.
+    """
+    console = Console(width=None if Console().is_terminal else 120)
+    files = files_of(pictures)
+    if not files or top < 1:
+        raise ValueError(f"{len(files)} pictures, top={top}; give a file, a folder or -, and at least one class")
+    chosen = known(model, weights, card, console)
+    seen, unreadable, logits = _answers(files, chosen)
+    for line in unreadable:
+        print(f"classify: {line}", file=sys.stderr)
+    if seen:
+        names = class_names(chosen, labels, logits.shape[1])
+        probabilities = softmax(logits)
+        order = np.argsort(-logits, axis=1, kind="stable")[:, :top]
+        console.print(_table(seen, order, probabilities, names))
+        _say_converted(seen, console)
+        if picture is not None:
+            _draw(seen, order, probabilities, names, picture)
+            print(f"picture: {picture}")
+        if truth is not None:
+            print(_score(seen, logits, truth))
+    if unreadable:
+        sys.exit(1)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities, in float64.
+
+    >>> softmax(np.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+    powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def _answers(files: Sequence[Path], chosen) -> tuple[list[Picture], list[str], np.ndarray]:
+    """The pictures that could be read, a line for each that could not, and the logits of the former."""
+    unreadable: list[str] = []
+    seen: list[Picture] = []
+    logits: list[np.ndarray] = []
+    compute = chosen.logits()
+    size = min(BATCH, len(files))
+
+    def each() -> Iterator[Picture]:
+        for path in files:
+            try:
+                yield read(path, chosen.card)
+            except UnreadableImage as error:
+                unreadable.append(str(error))
+
+    for batch in batched(each(), size):
+        images = np.stack([one.pixels for one in batch])
+        padded = np.pad(images, ((0, size - len(batch)), (0, 0), (0, 0), (0, 0)))  # one program for every batch
+        logits.append(compute(padded)[: len(batch)])
+        seen += batch
+    return seen, unreadable, np.concatenate(logits) if logits else np.zeros((0, 0))
+
+
+def _table(seen: Sequence[Picture], order: np.ndarray, probabilities: np.ndarray, names: list[str]) -> Table:
+    table = Table("picture", "class")
+    table.add_column("probability", justify="right")
+    for i, one in enumerate(seen):
+        for rank, label in enumerate(order[i]):
+            table.add_row(
+                Path(one.name).name if rank == 0 else "", names[label], f"{probabilities[i, label]:.4f}",
+                end_section=rank == len(order[i]) - 1,
+            )  # fmt: skip
+    return table
+
+
+def _say_converted(seen: Sequence[Picture], console: Console) -> None:
+    other = [one for one in seen if one.converted]
+    if other:
+        modes = ", ".join(sorted({one.converted for one in other}))
+        first = ", ".join(Path(one.name).name for one in other[:3]) + (" …" if len(other) > 3 else "")
+        text = f"{len(other)} converted to RGB ({modes}; what is transparent is shown on white): {first}"
+        console.print(text, highlight=False, markup=False)
+
+
+def _draw(seen: Sequence[Picture], order: np.ndarray, probabilities: np.ndarray, names: list[str], to: Path) -> None:
+    from jaxcnn.report import predictions
+
+    tops = [[(names[label], float(probabilities[i, label])) for label in order[i]] for i in range(len(seen))]
+    predictions([one.pixels for one in seen], [Path(one.name).name for one in seen], tops).savefig(to, dpi=120)
+
+
+def _score(seen: Sequence[Picture], logits: np.ndarray, truth: Path) -> str:
+    with open(truth, newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"file", "label_index"} <= rows[0].keys():
+        raise ValueError(f"{truth} must have the columns file and label_index")
+    labels = {row["file"]: int(row["label_index"]) for row in rows}
+    missing = [one.name for one in seen if Path(one.name).name not in labels]
+    if missing:
+        raise ValueError(f"{truth} has no row for {missing[0]}")
+    return score(logits, np.array([labels[Path(one.name).name] for one in seen]))

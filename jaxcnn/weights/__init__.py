@@ -1,0 +1,17 @@
+"""Importing and saving parameters; cards of known weights and their preprocessing; what transfer learning changes in a model."""
+
+from ._cards import CARDS as CARDS
+from ._cards import Card as Card
+from ._cards import card as card
+from ._cards import card_with_sha256 as card_with_sha256
+from ._cards import cards_of as cards_of
+from ._download import cache_folder as cache_folder
+from ._download import fetch as fetch
+from ._files import WeightFileError as WeightFileError
+from ._load import load as load
+from ._load import save as save
+from ._load import sha256_of as sha256_of
+from ._preprocess import cut as cut
+from ._preprocess import normalise as normalise
+from ._preprocess import preparation as preparation
+from ._preprocess import preprocess as preprocess

@@ -1,0 +1,142 @@
+"""Cards: what one must know of a set of weights to use it rightly, and the list of those that are known."""
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from ._torchvision import BASE, HALF, LICENCE, ORIGIN, ROWS
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A set of weights.
+
+    Args:
+        name: `model.publisher`.
+        model: name in `models.REGISTRY`.
+        origin: who trained it, and where that is written.
+        licence: of the weights.
+        url: where the file is; None if it must be given by path.
+        sha256: of the file, or its first digits.
+        image_size: height and width that the network was tested with.
+        resize: pixels of the short side before the middle of `image_size` is cut out.
+        interpolation: "bilinear" or "bicubic", Pillow's, antialiased.
+        range: white before the mean is taken out, 1 or 255.
+        mean, std: of each channel, in that range and order.
+        channels: "RGB" or "BGR".
+        names: whose names the file has (`load`).
+        classes: the data set whose classes it tells apart.
+        published: top-1 and top-5 accuracy in percent, as published; None where it is not.
+        ours: what was measured with this library, and on what; empty where the file was not at hand.
+
+    >>> card("cifar_resnet20.idelbayev").published
+    (91.73, None)
+    """
+
+    name: str
+    model: str
+    origin: str
+    licence: str
+    url: str | None
+    sha256: str
+    image_size: tuple[int, int]
+    resize: int
+    interpolation: str
+    range: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    channels: str
+    names: str
+    classes: str
+    published: tuple[float | None, float | None]
+    ours: str = field(default="", kw_only=True)
+
+
+def _torchvision(row: tuple) -> Card:
+    model, version, file, resize, size, interpolation, *accuracy = row
+    mean, std = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)) if model in HALF else (IMAGENET_MEAN, IMAGENET_STD)
+    digits = Path(file).stem.rpartition("-")[2]
+    return Card(
+        f"{model}.torchvision_{version}", model, ORIGIN, LICENCE, BASE + file, digits, (size, size), resize, interpolation,
+        1.0, mean, std, "RGB", "pytorch", "imagenet", (accuracy[0], accuracy[1]),
+    )  # fmt: skip
+
+
+CARDS: dict[str, Card] = {
+    card.name: card
+    for card in (
+        Card(
+            name="cifar_resnet20.idelbayev",
+            model="cifar_resnet20",
+            origin="Yerlan Idelbayev, github.com/akamaster/pytorch_resnet_cifar10, resnet20-12fca82f.th as npz",
+            licence="BSD-2-Clause",
+            url=None,
+            sha256="7db2ed048755c815689e055b0e68e2d53db7f9f6e0f9b3bc9b6f837ab168774e",
+            image_size=(32, 32),
+            resize=32,
+            interpolation="bilinear",
+            range=1.0,
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+            channels="RGB",
+            names="pytorch",
+            classes="cifar10",
+            published=(91.73, None),
+            ours="9,173 of the 10,000 test images",
+        ),
+        Card(
+            name="squeezenet1_1.iandola",
+            model="squeezenet1_1",
+            origin="Iandola et al., github.com/forresti/SqueezeNet, v1.1; float16 as in nihui/ncnn-assets, as npz",
+            licence="BSD-2-Clause (the float32 original)",
+            url=None,
+            sha256="d00f9b3386088e01bc53ca6c924aa08e7de6412474f2b620ea36de0c296d6aaa",
+            image_size=(227, 227),
+            resize=256,
+            interpolation="bilinear",
+            range=255.0,
+            mean=(104.0, 117.0, 123.0),
+            std=(1.0, 1.0, 1.0),
+            channels="BGR",
+            names="caffe",
+            classes="imagenet",
+            published=(None, 80.3),
+            ours="26 of 36 ImageNet photographs at top-1",
+        ),
+        *map(_torchvision, ROWS),
+    )
+}
+
+
+def card(name: str) -> Card:
+    """The card of that name.
+
+    Raises: ValueError for an unknown name, with the nearest ones.
+
+    >>> card("resnet50.torchvision_V2").resize
+    232
+    """
+    if name not in CARDS:
+        near = get_close_matches(name, CARDS, n=3, cutoff=0.4) or list(CARDS)[:3]
+        raise ValueError(f"card: there are no weights {name!r}; nearest: {', '.join(near)}")
+    return CARDS[name]
+
+
+def cards_of(model: str) -> list[Card]:
+    """Every card for a model of that registry name, the preferred one last.
+
+    >>> [card.name for card in cards_of("resnet50")]
+    ['resnet50.torchvision_V1', 'resnet50.torchvision_V2']
+    """
+    return [card for card in CARDS.values() if card.model == model]
+
+
+def card_with_sha256(sha256: str) -> Card | None:
+    """The card of the file with that sha256, 64 digits.
+
+    >>> card_with_sha256("0" * 64) is None
+    True
+    """
+    return next((card for card in CARDS.values() if sha256.startswith(card.sha256)), None)

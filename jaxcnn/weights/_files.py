@@ -1,0 +1,179 @@
+"""Weight files as names, shapes and arrays that are read when they are asked for.
+
+Kinds are told by their first bytes, not by their ending: safetensors, npz, PyTorch's `.pth`, an orbax folder. Nothing is
+unpickled by Python itself: npz files with objects are refused, `.pth` files go through PyTorch's weights-only loader. Names,
+shapes and types come first, from headers that must agree with the sizes of the file, so that no array is decompressed
+before it is known to be one of the model's.
+"""
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+KINDS = "a .safetensors, .npz or .pth file, or an orbax folder"
+
+
+class Stored(NamedTuple):
+    """An array of a file: its shape, and what reads it."""
+
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+
+
+class WeightFileError(ValueError):
+    """A file that is no good as weights; the text says which one and why.
+
+    >>> with opened("/nowhere.npz"):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    jaxcnn.weights._files.WeightFileError: load: /nowhere.npz does not exist
+    """
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Mapping[str, Stored]]:
+    """The arrays of a file by name, while it is open.
+
+    Raises: WeightFileError for a file that is not there, cut short, of no known kind, or that holds more than arrays.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise WeightFileError(f"load: {path} does not exist")
+    try:
+        with _reader(path)(path) as arrays:
+            yield {name.removeprefix("module."): stored for name, stored in arrays.items()}
+    except (WeightFileError, ImportError):
+        raise
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise WeightFileError(f"load: {path} is damaged or cut short: {_line(error)}") from None
+
+
+def _reader(path: Path) -> Callable:
+    if path.is_dir():
+        return _orbax
+    with open(path, "rb") as file:
+        start = file.read(9)
+    if start[:2] == b"PK":
+        with zipfile.ZipFile(path) as archive:
+            return _torch if any(name.endswith("data.pkl") for name in archive.namelist()) else _npz
+    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05":
+        return _torch
+    if start[8:9] == b"{":
+        return _safetensors
+    what = "is empty" if not start else "is no weight file"
+    raise WeightFileError(f"load: {path} {what}; give {KINDS}")
+
+
+@contextmanager
+def _safetensors(path: Path) -> Iterator[dict[str, Stored]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            shape = lambda name: tuple(file.get_slice(name).get_shape())
+            yield {name: Stored(shape(name), lambda name=name: file.get_tensor(name)) for name in file.keys()}
+    except SafetensorError as error:
+        raise WeightFileError(f"load: {path} is damaged or cut short: {_line(error)}") from None
+
+
+@contextmanager
+def _npz(path: Path) -> Iterator[dict[str, Stored]]:
+    with zipfile.ZipFile(path) as archive:
+        yield {info.filename.removesuffix(".npy"): _member(archive, info, path) for info in archive.infolist()}
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stored:
+    """An array of an npz, from its header; the header, the size in the archive and the array must agree."""
+    where, form = f"load: {path}: {info.filename}", np.lib.format
+    with archive.open(info) as file:
+        try:
+            major, _ = form.read_magic(file)
+            shape, fortran, dtype = (form.read_array_header_1_0 if major == 1 else form.read_array_header_2_0)(file)
+        except ValueError as error:
+            raise WeightFileError(f"{where} is no array: {_line(error)}") from None
+        start = file.tell()
+    if dtype.hasobject:
+        raise WeightFileError(f"{where} holds Python objects (a pickle), which could run code; it is not read")
+    size = prod(shape) * dtype.itemsize
+    if start + size != info.file_size:
+        raise WeightFileError(f"{where} says {size:,} bytes and has {info.file_size - start:,}; the file is damaged")
+
+    def read() -> np.ndarray:
+        with archive.open(info) as file:
+            data = file.read(start + size)  # to the end, where the check sum is compared
+        return np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
+
+    return Stored(tuple(shape), read)
+
+
+@contextmanager
+def _torch(path: Path) -> Iterator[dict[str, Stored]]:
+    try:
+        import torch
+    except ImportError:
+        raise ImportError(f"load: {path} is PyTorch's; install torch, or save it as .safetensors where it is") from None
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            packed = [info.filename for info in archive.infolist() if info.file_size > info.compress_size]
+        if packed:  # PyTorch stores what it writes as it is
+            raise WeightFileError(f"load: {path}: {packed[0]} is compressed; PyTorch writes none, so it is not read")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        why = _line(error).partition(" Please file")[0]
+        raise WeightFileError(f"load: PyTorch's weights-only loader refuses {path}: {why}") from None
+    for key in ("state_dict", "model"):
+        found = found[key] if isinstance(found, dict) and isinstance(found.get(key), dict) else found
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise WeightFileError(f"load: {path} holds no state dict of tensors")
+    read = lambda tensor: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    yield {name: Stored(tuple(tensor.shape), lambda tensor=tensor: read(tensor)) for name, tensor in found.items()}
+
+
+@contextmanager
+def _orbax(path: Path) -> Iterator[dict[str, Stored]]:
+    try:
+        import orbax.checkpoint as ocp
+    except ImportError:
+        raise ImportError(f"load: {path} is read by orbax-checkpoint; pip install 'jaxcnn[experiments]'") from None
+    try:
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            shapes = checkpointer.metadata(path.absolute()).item_metadata.tree
+            as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes)
+            tree = checkpointer.restore(path.absolute(), restore_args=as_numpy)
+    except Exception as error:
+        raise WeightFileError(f"load: {path} is no orbax checkpoint that can be read: {_line(error)}") from None
+    flat = {name: np.asarray(leaf) for name, leaf in _flat(tree, ())}
+    yield {name: Stored(array.shape, lambda array=array: array) for name, array in flat.items()}
+
+
+def _flat(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Leaves under dotted names; the `value` that NNX puts under each variable is left out."""
+    if isinstance(tree, Mapping) or isinstance(tree, list):
+        items = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+        for key, value in items:
+            yield from _flat(value, (*path, str(key)))
+    elif tree is not None:
+        yield ".".join(path[:-1] if path[-1:] == ("value",) else path), tree
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+
+
+def bytes_of(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    """A safetensors file.
+
+    >>> len(bytes_of({"a": np.zeros(2, np.float32)}, {})) % 8
+    0
+    """
+    from safetensors.numpy import save
+
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)

@@ -1,0 +1,179 @@
+"""`load` and `save`: the parameters and batch statistics of a model from and to files, strictly."""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ._cards import Card
+from ._download import check_sha256, fetch
+from ._files import Stored, WeightFileError, bytes_of, opened
+from ._layout import Entry, entries
+from ._tables import AUXILIARY, IGNORED, Naming, family, namings
+
+Model = TypeVar("Model", bound=nnx.Module)
+SHOWN = 20  # names of a kind that an error lists
+
+
+def load(model: Model, source: str | Path | Card, *, names: str | None = None, sha256: str | None = None) -> Model:
+    """Fills the model with the arrays of a file, in place, and returns it: all of them, or none if one does not fit.
+
+    Reads safetensors, npz, PyTorch's `.pth` (through its weights-only loader, where installed) and orbax folders. Arrays are
+    cast to the dtype of the model's; `num_batches_tracked` and auxiliary heads that the model was built without are left out.
+
+    Args:
+        source: a path, or the card of a known weight set, which is fetched into the cache.
+        names: whose names the file has: "jaxcnn" (what `save` writes), "pytorch" (torchvision's), or another publisher that
+            the family's table has; None takes the one that fits best.
+        sha256: of the file, or its first digits; None checks a card's alone.
+
+    Raises: WeightFileError, a ValueError, for a file that is damaged, holds objects or has another sha256; for one that does
+        not fit, with all that is missing (−), unexpected (+) or of another shape (≠); for NaN and infinite numbers.
+
+    >>> import tempfile
+    >>> from jaxcnn import nn
+    >>> layer, file = nn.Dense(2, 3, rngs=nnx.Rngs(0)), tempfile.mkdtemp() + "/layer.safetensors"
+    >>> save(layer, file)
+    >>> bool((load(nn.Dense(2, 3, rngs=nnx.Rngs(1)), file).kernel[...] == layer.kernel[...]).all())
+    True
+    >>> load(nn.Dense(2, 4, rngs=nnx.Rngs(1)), file)
+    Traceback (most recent call last):
+    ...
+    jaxcnn.weights._files.WeightFileError: load: layer.safetensors does not fit Dense: 0 missing, 0 unexpected, 2 of another shape
+      ≠ bias: [3] for [4]
+      ≠ kernel: [2, 3] for [2, 4]
+    """
+    if isinstance(source, Card):
+        source, names = fetch(source), names or source.names
+    path = Path(source).expanduser()
+    if sha256 is not None:
+        check_sha256(path, sha256)
+    known = namings(model)
+    if names is not None and names not in known:
+        raise ValueError(f"load: there are no names {names!r} for {type(model).__name__}; use {', '.join(known)}")
+    with opened(path) as stored:
+        candidates = [known[names]] if names else list(known.values())
+        wanted, naming = min(
+            ((_wanted(model, naming), naming) for naming in candidates), key=lambda pair: _distance(pair[0], stored)
+        )
+        extra = _unexpected(model, wanted, stored)
+        _check_fit(model, path, wanted, stored, extra, naming)
+        arrays = [
+            (entry, _converted(stored[name].read(), entry, naming, f"{path.name}: {name}"))
+            for name, entry in wanted.items()
+        ]
+    _check_finite(path, arrays)
+    for entry, array in arrays:
+        entry.variable[...] = jnp.asarray(array, entry.variable.dtype)
+    return model
+
+
+def save(model: nnx.Module, path: str | Path, *, names: str = "jaxcnn") -> None:
+    """Writes every parameter and batch statistic as safetensors; a file of that name is replaced when the new one is whole.
+
+    Args:
+        names: "jaxcnn" for our names and layouts, "pytorch" for a state dict that torchvision's model of that name loads, or
+            another publisher that the family's table has.
+
+    Raises: ValueError for names that the family has not; OSError.
+
+    >>> import tempfile
+    >>> from safetensors.numpy import load_file
+    >>> from jaxcnn import nn
+    >>> file = tempfile.mkdtemp() + "/layer.safetensors"
+    >>> save(nn.Conv(3, 8, 5, rngs=nnx.Rngs(0)), file, names="pytorch")
+    >>> load_file(file)["weight"].shape
+    (8, 3, 5, 5)
+    """
+    known = namings(model)
+    if names not in known:
+        raise ValueError(f"save: there are no names {names!r} for {type(model).__name__}; use {', '.join(known)}")
+    naming = known[names]
+    arrays = {_name(e, naming): _stored_layout(e, naming) for e in entries(model)}
+    path = Path(path).expanduser()
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    unfinished.write_bytes(bytes_of(arrays, {"format": "jaxcnn" if naming.ours else "pt"}))
+    unfinished.replace(path)
+
+
+def sha256_of(path: str | Path) -> str:
+    """The sha256 of a file, 64 hexadecimal digits.
+
+    >>> sha256_of("/dev/null")[:8]
+    'e3b0c442'
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _name(entry: Entry, naming: Naming) -> str:
+    return entry.ours if naming.ours else naming(entry.torch)
+
+
+def _stored_layout(entry: Entry, naming: Naming) -> np.ndarray:
+    array = np.asarray(entry.variable[...])
+    return array if naming.ours else entry.to_torch(array)
+
+
+def _shape(entry: Entry, naming: Naming) -> tuple[int, ...]:
+    return tuple(entry.variable.shape) if naming.ours else entry.torch_shape
+
+
+def _wanted(model: nnx.Module, naming: Naming) -> dict[str, Entry]:
+    return {_name(entry, naming): entry for entry in entries(model)}
+
+
+def _distance(wanted: Mapping[str, Entry], stored: Mapping[str, Stored]) -> int:
+    return len(wanted.keys() ^ stored.keys())
+
+
+def _unexpected(model: nnx.Module, wanted: Mapping[str, Entry], stored: Mapping[str, Stored]) -> list[str]:
+    """Names of the file that the model has no place for, but those that are left out on purpose."""
+    extra = [name for name in stored if name not in wanted and not IGNORED.search(name)]
+    auxiliary = re.compile(AUXILIARY.get(family(model), "(?!)"))
+    return extra if any(map(auxiliary.match, wanted)) else [name for name in extra if not auxiliary.match(name)]
+
+
+def _check_fit(model, path: Path, wanted: Mapping[str, Entry], stored, extra: list[str], naming: Naming) -> None:
+    missing = [f"− {name}" for name in wanted if name not in stored]
+    wrong = [
+        f"≠ {name}: {list(stored[name].shape)} for {list(_shape(entry, naming))}"
+        for name, entry in wanted.items()
+        if name in stored and not _same(stored[name].shape, _shape(entry, naming))
+    ]
+    if missing or wrong or extra:
+        head = f"load: {path.name} does not fit {type(model).__name__}"
+        counts = f"{len(missing)} missing, {len(extra)} unexpected, {len(wrong)} of another shape"
+        lines = [*_first(missing), *_first([f"+ {name}" for name in extra]), *_first(wrong)]
+        raise WeightFileError("\n  ".join([f"{head}: {counts}", *lines]))
+
+
+def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
+    """The same shape; axes of one pixel behind it are forgiven: a 1×1 convolution is a dense layer, a vector a column."""
+    stripped = lambda shape: tuple(shape[: max((i for i, n in enumerate(shape) if n != 1), default=-1) + 1])
+    return theirs == ours or (len(theirs) != len(ours) and stripped(theirs) == stripped(ours))
+
+
+def _first(lines: list[str]) -> list[str]:
+    rest = len(lines) - SHOWN
+    return lines if rest <= 0 else [*lines[:SHOWN], f"  … and {rest} more {lines[0][0]}"]
+
+
+def _converted(array: np.ndarray, entry: Entry, naming: Naming, where: str) -> np.ndarray:
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise WeightFileError(f"load: {where} is {array.dtype}; weights are floating point")
+    return array.reshape(entry.variable.shape) if naming.ours else entry.from_torch(array)
+
+
+def _check_finite(path: Path, arrays: list[tuple[Entry, np.ndarray]]) -> None:
+    counts = {entry.ours: int((~np.isfinite(array.astype(np.float32))).sum()) for entry, array in arrays}
+    bad = [f"{name} ({count:,})" for name, count in counts.items() if count]
+    if bad:
+        rest = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        raise WeightFileError(f"load: {path.name} has NaN or infinite numbers in {', '.join(bad[:SHOWN])}{rest}")

@@ -1,0 +1,95 @@
+"""Names that differ from torchvision's, family by family: literal tables.
+
+The models carry torchvision's names, so its files need no table. Keys are the module that defines a family; a table's rows are
+`(pattern, replacement)` of regular expressions from PyTorch's name of our parameter to the publisher's, applied in order.
+"""
+
+import re
+from dataclasses import dataclass
+
+from flax import nnx
+
+
+@dataclass(frozen=True)
+class Naming:
+    """One publisher's names: rows of `(pattern, replacement)`; `ours` keeps our own names and layouts."""
+
+    rows: tuple[tuple[str, str], ...] = ()
+    ours: bool = False
+
+    def __call__(self, name: str) -> str:
+        """Their name of what PyTorch calls `name`.
+
+        >>> Naming(((r"^features\\.0\\.", "conv1."),))("features.0.weight")
+        'conv1.weight'
+        """
+        for pattern, replacement in self.rows:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+
+OWN, TORCH = Naming(ours=True), Naming()
+
+_FIRES = {
+    3: 2,
+    4: 3,
+    6: 4,
+    7: 5,
+    9: 6,
+    10: 7,
+    11: 8,
+    12: 9,
+}  # place in torchvision's SqueezeNet 1.1: number of the fire module
+_CAFFE_SQUEEZENET = (
+    (r"^features\.0\.", "conv1."),
+    (r"^classifier\.1\.", "conv10."),
+    *((rf"^features\.{place}\.squeeze\.", f"fire{number}__squeeze1x1.") for place, number in _FIRES.items()),
+    *((rf"^features\.{place}\.expand", f"fire{number}__expand") for place, number in _FIRES.items()),
+)
+_TIMM_CONVNEXT = (
+    (r"^features\.0\.", "stem."),
+    *((rf"^features\.{2 * stage}\.", f"stages.{stage}.downsample.") for stage in (1, 2, 3)),
+    *((rf"^features\.{2 * stage + 1}\.", f"stages.{stage}.blocks.") for stage in (0, 1, 2, 3)),
+    (r"\.block\.0\.", ".conv_dw."),
+    (r"\.block\.2\.", ".norm."),
+    (r"\.block\.3\.", ".mlp.fc1."),
+    (r"\.block\.5\.", ".mlp.fc2."),
+    (r"\.layer_scale$", ".gamma"),
+    (r"^classifier\.0\.", "head.norm."),
+    (r"^classifier\.2\.", "head.fc."),
+)
+_TIMM_VGG = (
+    (r"^classifier\.0\.", "pre_logits.fc1."),
+    (r"^classifier\.3\.", "pre_logits.fc2."),
+    (r"^classifier\.6\.", "head.fc."),
+)
+_DENSENET_2017 = ((r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2."),)
+
+TABLES: dict[str, dict[str, Naming]] = {  # family: publisher: names
+    "squeezenet": {"caffe": Naming(_CAFFE_SQUEEZENET)},
+    "convnext": {"timm": Naming(_TIMM_CONVNEXT)},
+    "vgg": {"timm": Naming(_TIMM_VGG)},
+    "densenet": {"torchvision_2017": Naming(_DENSENET_2017)},
+}
+IGNORED = re.compile(r"(^|\.)num_batches_tracked$")  # PyTorch's count of batches, which nothing here uses
+AUXILIARY = {"googlenet": r"aux[12]\.", "inception": r"AuxLogits\."}  # heads that are left out where the model has none
+
+
+def namings(model: nnx.Module) -> dict[str, Naming]:
+    """Every naming that may fit a model, by its publisher.
+
+    >>> from jaxcnn import nn
+    >>> list(namings(nn.Dense(2, 3, rngs=nnx.Rngs(0))))
+    ['jaxcnn', 'pytorch']
+    """
+    return {"jaxcnn": OWN, "pytorch": TORCH} | TABLES.get(family(model), {})
+
+
+def family(model: nnx.Module) -> str:
+    """The module that defines the model's class.
+
+    >>> from jaxcnn import models
+    >>> family(models.create("lenet5", rngs=nnx.Rngs(0)))
+    'lenet'
+    """
+    return type(model).__module__.rpartition(".")[2]
