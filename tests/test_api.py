@@ -213,7 +213,7 @@ PLAIN = {  # values, aliases and steps of training, whose examples are the tests
     "models": set(),
     "interpret": {"Row", "Summary"},
     "train": {"CheckpointError", "DivergedError", "Stopped",
-              "EpochRecord", "Fitted", "fit", "Run", "Metrics", "TrainState", "graph_of", "initialise",
+              "EpochRecord", "Fitted", "fit", "fine_tune", "Run", "Metrics", "TrainState", "graph_of", "initialise",
               "make_epoch", "make_evaluate", "make_step"},
     "data": {"ImageSet", "Preparation", "Split"},
     "report": {"Result", "Variant", "classification_page"},

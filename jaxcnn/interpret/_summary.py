@@ -1,5 +1,6 @@
 """`summarise`: layer, output shape, parameters, multiply-adds and receptive field of any model with taps."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
 from jaxcnn.geometry import ReceptiveField
+from jaxcnn.nn import Frozen
 
 from ._trace import Walk
 
@@ -19,19 +21,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One named activation. `field` is None where it is not known; its jump is 0 where a unit sees the whole image."""
+    """One named activation. `field` is None where it is not known; its jump is 0 where a unit sees the whole image.
+
+    `frozen` counts those of its parameters that are not trained (`jaxcnn.nn.Frozen`).
+    """
 
     name: str
     shape: tuple[int, ...]
     parameters: int
     multiply_adds: int
     field: ReceptiveField | None
+    frozen: int = dataclasses.field(default=0, kw_only=True)
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """The row as text: layer, output, parameters, multiply-adds, receptive field."""
         shape = "×".join(map(str, self.shape[1:]))
-        return self.name, shape, f"{self.parameters:,}", f"{self.multiply_adds:,}", _describe(self.field)
+        parameters = _with_frozen(self.parameters, self.frozen)
+        return self.name, shape, parameters, f"{self.multiply_adds:,}", _describe(self.field)
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,13 @@ class Summary:
 
     @property
     def parameters(self) -> int:
-        """Trainable numbers of the whole model."""
+        """Learned numbers of the whole model, frozen ones too."""
         return sum(row.parameters for row in self.rows)
+
+    @property
+    def frozen(self) -> int:
+        """Those that are not trained."""
+        return sum(row.frozen for row in self.rows)
 
     @property
     def multiply_adds(self) -> int:
@@ -54,7 +66,7 @@ class Summary:
     @property
     def total(self) -> tuple[str, str, str, str, str]:
         """The last line as text."""
-        return "total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", ""
+        return "total", "", _with_frozen(self.parameters, self.frozen), f"{self.multiply_adds:,}", ""
 
     def table(self) -> "Table":
         """As a table for the terminal (needs rich)."""
@@ -83,27 +95,34 @@ def summarise(model: nnx.Module, x_shape: Sequence[int], *, dtype=jnp.float32, t
     >>> summary.parameters, [row.parameters for row in summary.rows]
     (60000, [156, 12, 1516, 32, 48120, 10164, 0])
     """
-    graphdef, parameters, state = nnx.split(model, nnx.Param, ...)
+    graphdef, *states = nnx.split(model, nnx.Param, Frozen, ...)
 
-    def forward(parameters, state, x):
-        return nnx.merge(graphdef, parameters, state, copy=True)(
+    def forward(parameters, frozen, state, x):
+        return nnx.merge(graphdef, parameters, frozen, state, copy=True)(
             x, train=train, tap=lambda name, v: checkpoint_name(v, name)
         )
 
     x = jax.ShapeDtypeStruct(tuple(x_shape), dtype)
-    jaxpr = jax.make_jaxpr(forward)(parameters, state, x).jaxpr
-    leaves = jax.tree.leaves(parameters)
+    jaxpr = jax.make_jaxpr(forward)(*states, x).jaxpr
+    trained, frozen = (len(jax.tree.leaves(state)) for state in states[:2])
     walk = Walk(space=tuple(x_shape[1:-1]))
-    walk.parameters = {var: leaf.size for var, leaf in zip(jaxpr.invars, leaves)}
+    walk.parameters = {var: var.aval.size for var in jaxpr.invars[: trained + frozen]}  # type: ignore[attr-defined]
+    walk.frozen = set(jaxpr.invars[trained : trained + frozen])
     walk.fields[jaxpr.invars[-1]] = ReceptiveField.of_pixel(len(walk.space))
     walk.run(jaxpr)
     rest = walk.pending
     rest.parameters += sum(walk.parameters.values())  # parameters that nothing used
+    rest.frozen += sum(size for var, size in walk.parameters.items() if var in walk.frozen)
     if rest.parameters or rest.multiply_adds:
         rest.name, rest.shape = "(rest)", jaxpr.outvars[0].aval.shape
         rest.field = walk.fields.get(jaxpr.outvars[0])
         walk.layers.append(rest)
     return Summary(tuple(Row(**vars(layer)) for layer in walk.layers))
+
+
+def _with_frozen(parameters: int, frozen: int) -> str:
+    part = "" if frozen == parameters else f"{frozen:,} "
+    return f"{parameters:,} ({part}frozen)" if frozen else f"{parameters:,}"
 
 
 def _describe(field: ReceptiveField | None) -> str:

@@ -31,6 +31,7 @@ class Layer:
     name: str = ""
     shape: tuple[int, ...] = ()
     parameters: int = 0
+    frozen: int = 0
     multiply_adds: int = 0
     field: ReceptiveField | None = None
 
@@ -42,6 +43,7 @@ class Walk:
     space: tuple[int, ...]
     fields: dict[Any, ReceptiveField | None] = field(default_factory=dict)
     parameters: dict[Any, int] = field(default_factory=dict)
+    frozen: set[Any] = field(default_factory=set)
     layers: list[Layer] = field(default_factory=list)
     pending: Layer = field(default_factory=Layer)
 
@@ -87,17 +89,22 @@ class Walk:
         """`to` is another name of `source`; a program that is called twice keeps nothing of the first time."""
         self.fields.pop(to, None)
         self.parameters.pop(to, None)
+        self.frozen.discard(to)
         if isinstance(source, Literal):
             return
         if source in self.fields:
             self.fields[to] = self.fields[source]
         if source in self.parameters:
             self.parameters[to] = self.parameters.pop(source)
+            if source in self.frozen:
+                self.frozen.add(to)
 
     def step(self, equation: Any) -> None:
         """One equation: its parameters, its multiply-adds, its receptive field."""
         variables = [v for v in equation.invars if not isinstance(v, Literal)]
-        self.pending.parameters += sum(self.parameters.pop(v, 0) for v in variables)
+        for v in variables:
+            self.pending.frozen += self.parameters.get(v, 0) if v in self.frozen else 0
+            self.pending.parameters += self.parameters.pop(v, 0)
         self.pending.multiply_adds += multiply_adds(equation)
         seen = [v for v in variables if v in self.fields]
         if seen:

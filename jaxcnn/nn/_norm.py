@@ -15,7 +15,8 @@ class BatchNorm(nnx.Module):
 
     Running moments move as PyTorch's: `running = (1 − momentum) · running + momentum · batch`, with the unbiased batch
     variance (m / (m − 1) of the biased one that normalises). Mind that Flax's momentum is 1 minus this one: its 0.99 is 0.01
-    here. Moments are float32 at least and do not cancel.
+    here. Moments are float32 at least and do not cancel. Where `frozen` is set (`jaxcnn.weights.freeze`) the running moments
+    normalise in training too, and stay.
 
     Raises: ValueError in training if there is a single value a channel, whose variance is 0.
 
@@ -47,13 +48,13 @@ class BatchNorm(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((num_features,), param_dtype)) if use_bias else None
         self.mean = nnx.BatchStat(jnp.zeros((num_features,), jnp.float32))
         self.var = nnx.BatchStat(jnp.ones((num_features,), jnp.float32))
-        self.momentum, self.epsilon = momentum, epsilon
+        self.momentum, self.epsilon, self.frozen = momentum, epsilon, False
 
     def __call__(self, x: Float[Array, "... c"], *, train: bool) -> Float[Array, "... c"]:
         if x.shape[-1:] != self.mean.shape or not jnp.issubdtype(x.dtype, jnp.floating):
             wanted = f"floating point with the {self.mean.size} features on its last axis"
             raise ValueError(f"BatchNorm: x is {x.dtype}{list(x.shape)}; it must be {wanted}")
-        mean, variance = self._update(x) if train else (self.mean[...], self.var[...])
+        mean, variance = self._update(x) if train and not self.frozen else (self.mean[...], self.var[...])
         scale, bias = (None if p is None else p[...].astype(mean.dtype) for p in (self.scale, self.bias))
         return F.batch_norm(x, mean, variance, scale, bias, epsilon=self.epsilon)
 

@@ -24,3 +24,9 @@ from ._step import make_epoch as make_epoch
 from ._step import make_evaluate as make_evaluate
 from ._step import make_step as make_step
 from ._step import mirrored as mirrored
+from ._transfer import fine_tune as fine_tune
+from ._transfer import fit_head as fit_head
+from ._transfer import grouped as grouped
+from ._transfer import outputs as outputs
+from ._transfer import softmax_regression as softmax_regression
+from ._transfer import starting_from as starting_from

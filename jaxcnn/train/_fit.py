@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 
 from jaxcnn.data import ImageSet, Prepare
 from jaxcnn.geometry import per_axis
+from jaxcnn.nn import Frozen
 
 from ._checkpoint import Checkpoints
 from ._losses import cross_entropy
@@ -55,9 +56,9 @@ class Fitted:
 
     @property
     def variables(self) -> nnx.State:
-        """Parameters and batch statistics of every member (their moving averages, where kept): what a model is restored from."""
+        """Parameters, frozen ones too, and batch statistics of every member (their moving averages, where kept)."""
         parameters, state = self.state.evaluated
-        return nnx.merge_state(parameters, nnx.filter_state(state, nnx.BatchStat))
+        return nnx.merge_state(parameters, nnx.filter_state(state, nnx.Any(nnx.BatchStat, Frozen)))
 
     def member(self, index: int) -> Any:
         """The model of one member."""

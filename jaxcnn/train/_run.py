@@ -44,7 +44,7 @@ class Run:
         from safetensors.numpy import save_file
 
         leaves = jax.tree_util.tree_leaves_with_path(tree)
-        save_file({_dotted(path): np.asarray(leaf, order="C") for path, leaf in leaves}, self.path / name)
+        save_file({dotted(path): np.asarray(leaf, order="C") for path, leaf in leaves}, self.path / name)
 
 
 @contextmanager
@@ -122,7 +122,8 @@ def _reopened(path: Path, source: str) -> Path:
     return path
 
 
-def _dotted(path: tuple) -> str:
+def dotted(path: tuple) -> str:
+    """The path of a leaf as text: `conv1.kernel`."""
     keys = [getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", None))) for entry in path]
     if isinstance(path[-1], jax.tree_util.GetAttrKey):  # the array of an nnx.Variable
         keys.pop()

@@ -15,3 +15,10 @@ from ._preprocess import cut as cut
 from ._preprocess import normalise as normalise
 from ._preprocess import preparation as preparation
 from ._preprocess import preprocess as preprocess
+from ._transfer import Headed as Headed
+from ._transfer import all_but as all_but
+from ._transfer import freeze as freeze
+from ._transfer import head_of as head_of
+from ._transfer import headless as headless
+from ._transfer import replace_head as replace_head
+from ._transfer import selection as selection
