@@ -114,6 +114,7 @@ SIGNATURES = {
     "geometry.Window.pixels": "self, axis, output",
     "geometry.Window.overlap": "self, space, border=None",
     "geometry.Window.transposed": "self, space",
+    "geometry.Window.unpadded": "self, *axes",
     **{f"geometry.{rule}": "n, k, s=1" for rule in ("causal", "full", "same", "symmetric_same", "valid")},
     "geometry.adjoint_window": f"size, outputs, *, {TRANSPOSE}, name='adjoint_window'",
     "geometry.chain": "windows",

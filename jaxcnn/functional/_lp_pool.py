@@ -16,7 +16,6 @@ p = 3 and p = 1.5 (pytorch#184037), and it stretches the ragged edge of `ceil_mo
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from math import inf
 
@@ -81,8 +80,7 @@ def _check_power(p) -> None:
 def _norm(x: Array, window: Window, p: float) -> Array:
     """The p-norm of each window: without scaling where no power can overflow or vanish, which is nearly always."""
     if p == inf:
-        bare = replace(window, padding=((0, 0),) * window.rank)
-        return extreme(pad_pairs("lp_pool", _magnitude(x), window.padding), bare, largest=True)
+        return extreme(pad_pairs("lp_pool", _magnitude(x), window.padding), window.unpadded(), largest=True)
     if p == 1:
         return total(_magnitude(x), window)
     largest = jnp.maximum(extreme(lax.stop_gradient(jnp.abs(x)), window, largest=True), 0)

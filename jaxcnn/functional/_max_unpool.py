@@ -58,8 +58,7 @@ def max_pool_with_indices(
         )
     sources = [np.arange(n) for n in space]
     if padding_mode != "zeros":
-        before = Window.resolve(window, space, stride=stride or window, padding=padding, dilation=dilation).padding
-        sources = [np.pad(s, pair, mode=_NUMPY[padding_mode]) for s, pair in zip(sources, before)]
+        sources = [np.pad(s, pair, mode=_NUMPY[padding_mode]) for s, pair in zip(sources, border)]
     values, taps = extreme_winner(x, full, largest=True)
     return values, _pixels(taps, full, space, sources)
 

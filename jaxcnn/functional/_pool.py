@@ -136,7 +136,8 @@ def avg_pool(
     if divisor is None:
         if not count_include_pad:
             on_image("avg_pool", full, x.shape[1:-1])
-        divide_by = _pixel_counts(full, x.shape[1:-1], border if count_include_pad else None)
+        zeros_count = count_include_pad and padding_mode == "zeros"
+        divide_by = _pixel_counts(full, x.shape[1:-1], border if zeros_count else None)
     else:
         divide_by = np.asarray(divisor)
     sums = total(widened(x), full)
@@ -182,15 +183,15 @@ avg_pool1d, avg_pool2d, avg_pool3d = (_check.ranked(avg_pool, rank) for rank in 
 
 
 def resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode):
-    """x (padded already where the mode puts real pixels there), its window, and the padding without the ragged edge."""
+    """x (padded already where the mode puts real pixels there), its window, and the padding asked for, without a ragged edge."""
     x = whole(_check.images(name, x))
     _check.one_of(name, "padding_mode", padding_mode, MODES)
     options = {"stride": window if stride is None else stride, "dilation": dilation, "name": name}
     border = Window.resolve(window, x.shape[1:-1], padding=padding, **options).padding
     if padding_mode != "zeros":
         x = pad_pairs(name, x, border, padding_mode)
-        border = ((0, 0),) * (x.ndim - 2)
-    return x, Window.resolve(window, x.shape[1:-1], padding=border, ceil_mode=ceil_mode, **options), border
+    left = border if padding_mode == "zeros" else "valid"
+    return x, Window.resolve(window, x.shape[1:-1], padding=left, ceil_mode=ceil_mode, **options), border
 
 
 def on_image(name: str, window: Window, space: Sequence[int]) -> None:

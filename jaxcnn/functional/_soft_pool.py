@@ -53,8 +53,7 @@ def soft_pool(
     x, full, _ = resolve("soft_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("soft_pool", x)
     x, dtype, space = widened(x), x.dtype, x.shape[1:-1]
-    inner = Window(full.size, full.stride, ((0, 0),) * full.rank, full.dilation)
-    y = _weighted_by_exponential(pad_pairs("soft_pool", x, full.padding, value=-np.inf), inner)
+    y = _weighted_by_exponential(pad_pairs("soft_pool", x, full.padding, value=-np.inf), full.unpadded())
     return _zero_where_void(y, full, space).astype(dtype)
 
 

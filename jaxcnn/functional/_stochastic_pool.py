@@ -26,7 +26,7 @@ from ._fold import over_taps
 from ._pad import pad_pairs
 from ._pool import resolve
 from ._widened import widened
-from .engine import take, tap_dtype
+from .engine import extreme, take, tap_dtype
 
 Ints = int | Sequence[int]
 
@@ -66,11 +66,8 @@ def stochastic_pool(
     _check.floating("stochastic_pool", x)
     wide = widened(x)
     padded = pad_pairs("stochastic_pool", wide, full.padding, value=-np.inf)
-    inner = Window(full.size, full.stride, ((0, 0),) * full.rank, full.dilation)
-    constant = lax.stop_gradient(padded)
-    # not `extreme`: XLA:CPU's own reductions lose NaN in larger arrays
-    least = jnp.full((x.shape[0], *full.output_size(x.shape[1:-1]), x.shape[-1]), -np.inf, wide.dtype)
-    largest = over_taps(jnp.maximum, least, constant, inner)
+    inner, constant = full.unpadded(), lax.stop_gradient(padded)
+    largest = extreme(constant, inner, largest=True)
     if train:
         return take(x, _drawn(key, constant, inner, largest), full)
     return _mean(padded, inner, largest).astype(x.dtype)

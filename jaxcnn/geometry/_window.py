@@ -135,6 +135,16 @@ class Window:
         only = lambda entries, rest: tuple(e if a == axis else rest for a, e in enumerate(entries))
         return Window(only(self.size, 1), only(self.stride, 1), only(self.padding, (0, 0)), only(self.dilation, 1))
 
+    def unpadded(self, *axes: int) -> "Window":
+        """The window on an image that has the padding of these axes already, or of all where none is named.
+
+        >>> Window.resolve(3, (6, 6), padding=1).unpadded(0).padding
+        ((0, 0), (1, 1))
+        """
+        axes = axes or tuple(range(self.rank))
+        pairs = tuple((0, 0) if axis in axes else pair for axis, pair in enumerate(self.padding))
+        return Window(self.size, self.stride, pairs, self.dilation)
+
     def transposed(self, space: Sequence[int]) -> "Transposed":
         """The adjoint: the window that carries outputs back to an image of `space` pixels.
 

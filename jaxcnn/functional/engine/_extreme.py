@@ -18,7 +18,7 @@ from jax import Array, lax
 from jaxcnn.geometry import Window
 
 from ..lowering import every
-from ._views import RUNS, Run, join, padded, reduce_axis, runs, view
+from ._views import RUNS, Run, join, padded, reduce_axis, reduce_window, runs, view
 
 
 def tap_dtype(window: Window) -> np.dtype:
@@ -41,17 +41,7 @@ def identity(dtype, largest: bool) -> np.ndarray:
 
 def reduced(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
     """The value alone, as XLA's own window reduction."""
-    around = lambda entries, fill: (fill, *entries, fill)
-    y = lax.reduce_window(
-        x,
-        identity(x.dtype, largest),
-        lax.max if largest else lax.min,
-        around(window.size, 1),
-        around(window.stride, 1),
-        around(window.padding, (0, 0)),
-        window_dilation=around(window.dilation, 1),
-    )
-    return [y]
+    return [reduce_window(x, window, lax.max if largest else lax.min, identity(x.dtype, largest))]
 
 
 def chained(x: Array, *, window: Window, space, largest: bool) -> list[Array]:

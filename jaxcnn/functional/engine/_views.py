@@ -51,6 +51,13 @@ def join(pieces: list[Array], axis: int) -> Array:
     return pieces[0] if len(pieces) == 1 else lax.concatenate(pieces, axis + 1)
 
 
+def reduce_window(x: Array, window: Window, combine: Callable, fill: np.ndarray) -> Array:
+    """The windows reduced by XLA's own operation."""
+    around = lambda entries, rest: (rest, *entries, rest)
+    options = (around(window.size, 1), around(window.stride, 1), around(window.padding, (0, 0)))
+    return lax.reduce_window(x, fill, combine, *options, window_dilation=around(window.dilation, 1))
+
+
 def reduce_axis(x: Array, window: Window, axis: int, combine: Callable, fill: np.ndarray) -> Array:
     """One axis of a window reduced by an associative operation; `fill` is its identity."""
     space = x.shape[1:-1]
@@ -65,8 +72,7 @@ def padded(x: Array, window: Window, axis: int, fill: np.ndarray) -> tuple[Array
     """A copy of x with the padding of one axis, and the window without it."""
     low, high = window.padding[axis]
     x = lax.pad(x, fill, [(low, high, 0) if a == axis + 1 else (0, 0, 0) for a in range(x.ndim)])
-    around = tuple((0, 0) if a == axis else pair for a, pair in enumerate(window.padding))
-    return x, Window(window.size, window.stride, around, window.dilation)
+    return x, window.unpadded(axis)
 
 
 def _reduced(x: Array, window: Window, axis: int, run: Run, combine: Callable, fill: np.ndarray) -> Array:

@@ -53,7 +53,7 @@ def _plane(case: Case) -> Case:
 def _planes(x: Array, case: Case) -> list[Array]:
     """The planes that every output sees through a tap: `(n·depth, h, w, c_in)`."""
     w, depth = case.window, case.outputs[0]
-    x = padded(x, Window(w.size, w.stride, (w.padding[0], (0, 0), (0, 0)), w.dilation))
+    x = padded(x, w.unpadded(1, 2))
     starts = [t * w.dilation[0] for t in range(w.size[0])]
     taps = [every(x, a, depth, w.stride[0], axis=1) for a in starts]
     return [planes.reshape(-1, *planes.shape[2:]) for planes in taps]
