@@ -14,3 +14,4 @@ from ._sources import load as load
 from ._sources import records as records
 from ._stream import RandomAccess as RandomAccess
 from ._stream import Stream as Stream
+from ._stream import StreamedSet as StreamedSet

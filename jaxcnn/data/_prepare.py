@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float, UInt8
 
 from ._images import ImageSet
+from ._stream import StreamedSet
 
 Prepare = Callable[[UInt8[Array, "n h w c"]], Float[Array, "n oh ow c"]]
 Augment = Callable[[Array, Array], Array]  # (key, images) → images
@@ -41,7 +42,7 @@ class Preparation:
         return prepared
 
 
-def preparer(data: ImageSet, image_size: tuple[int, int]) -> Preparation:
+def preparer(data: ImageSet | StreamedSet, image_size: tuple[int, int]) -> Preparation:
     """A function that brings images to `image_size`, [0, 1], then zero mean and unit deviation of the training set.
 
     Smaller images are enlarged bilinearly by whole factors as far as they go, then framed with the colour of their border's

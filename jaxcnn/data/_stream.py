@@ -1,12 +1,14 @@
 """Sets too large for the device: decoded on the way, in workers, and on the device before they are asked for.
 
 grain does the reading. Every epoch has its own order, drawn from the seed; each process reads its own part of it, decodes
-`batch_size / processes` images a step and puts them where `sharding` says. The position is a few numbers: a stream that is
-restored goes on with the batch that would have come next, whatever had been read ahead.
+`batch_size / processes` images a step and puts them where `sharding` says. The position is the number of batches that were
+handed out: a stream that is restored goes on with the one that would have come next, whatever had been read ahead.
+`StreamedSet` is what `train.fit` takes in place of an `ImageSet`.
 """
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
@@ -15,6 +17,8 @@ from jax import Array
 from jaxtyping import Int, UInt8
 
 from jaxcnn.geometry import per_axis
+
+from ._images import ImageSet, Split
 
 Batch = tuple[UInt8[Array, "n h w c"], Int[Array, " n"]]
 
@@ -30,6 +34,58 @@ class RandomAccess(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> tuple[np.ndarray, int]: ...
+
+
+@dataclass(frozen=True)
+class StreamedSet:
+    """Labelled images of one size that are read while a model trains on them; the test images lie in memory.
+
+    Args:
+        name: of the set.
+        train: what a `Stream` reads, such as `records(...)`.
+        test: images and labels to test on.
+        class_names: one a class.
+        workers: see `Stream`.
+        ahead: see `Stream`.
+        sampled: training images, spread evenly, that `statistics` reads.
+
+    Raises: ValueError if the test images and labels do not fit together, or the training images have another shape.
+
+    >>> from jaxcnn.data import load
+    >>> digits = load("digits")
+    >>> StreamedSet("digits", digits.train, digits.test, digits.class_names).image_shape
+    (8, 8, 1)
+    """
+
+    name: str
+    train: RandomAccess
+    test: Split
+    class_names: tuple[str, ...]
+    workers: int = 0
+    ahead: int = 2
+    sampled: int = 1000
+
+    def __post_init__(self) -> None:
+        per_axis(self.sampled, 1, what="sampled", name="StreamedSet", least=1)
+        self.test.check(f"StreamedSet {self.name}: test", len(self.class_names))
+        if not len(self.train):
+            raise ValueError(f"StreamedSet {self.name}: train has no image; it must have one at least")
+        ours, theirs = np.shape(self.train[0][0]), self.test.images.shape[1:]
+        if ours != theirs:
+            raise ValueError(f"StreamedSet {self.name}: train images are {ours}, test images {theirs}; they must agree")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        h, w, c = self.test.images.shape[1:]
+        return h, w, c
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each channel over the sampled training images, as `ImageSet.statistics`."""
+        chosen = np.linspace(0, len(self.train) - 1, min(self.sampled, len(self.train))).round().astype(int)
+        images = np.stack([self.train[int(i)][0] for i in chosen])
+        sample = Split(images, np.zeros(len(images), np.int32))
+        return ImageSet(self.name, sample, self.test, self.class_names, "a sample").statistics()
 
 
 class Stream:
@@ -75,9 +131,9 @@ class Stream:
         self.steps_per_epoch = len(source) // batch_size
         self._sharding, self._ahead, self._epochs = sharding, ahead, epochs
         rank = jax.process_index() if processes > 1 else 0
-        self._batches = _batches(source, batch_size, seed, epochs, workers, rank, processes)
-        self._waiting: deque[tuple[Batch, Any]] = deque()
-        self._position = self._batches.get_state()
+        self._from = lambda position: _batches(source, batch_size, seed, epochs, workers, rank, processes, position)
+        self._batches, self._position = self._from(0), 0
+        self._waiting: deque[Batch] = deque()
 
     def __len__(self) -> int:
         """Steps of all epochs, from the start.
@@ -96,14 +152,14 @@ class Stream:
             batch = next(self._batches, None)
             if batch is None:
                 break
-            self._waiting.append((self._placed(batch), self._batches.get_state()))
+            self._waiting.append(self._placed(batch))
         if not self._waiting:
             raise StopIteration
-        batch, self._position = self._waiting.popleft()
-        return batch
+        self._position += 1
+        return self._waiting.popleft()
 
     def state(self) -> dict[str, Any]:
-        """The position, after the last batch that was handed out: plain numbers, for a checkpoint."""
+        """The position, behind the last batch that was handed out: plain numbers, for a checkpoint; alike in all processes."""
         return {**self._identity, "position": self._position}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -114,9 +170,9 @@ class Stream:
         for what, value in self._identity.items():
             if state.get(what) != value:
                 raise ValueError(f"Stream: the state has {what}={state.get(what)}, this stream {value}; open it alike")
-        self._waiting.clear()
+        self.close()
         self._position = state["position"]
-        self._batches.set_state(self._position)
+        self._batches = self._from(self._position)
 
     def close(self) -> None:
         """End the workers; an iteration that came to its end has none left."""
@@ -132,8 +188,10 @@ class Stream:
         return spread(images), spread(labels)
 
 
-def _batches(source, batch_size: int, seed: int, epochs: int | None, workers: int, rank: int, processes: int) -> Any:
-    """grain's iterator of this process's batches."""
+def _batches(
+    source, batch_size: int, seed: int, epochs: int | None, workers: int, rank: int, processes: int, position: int = 0
+) -> Any:
+    """grain's iterator of this process's batches from `position` on."""
     try:
         import grain
         from absl import flags
@@ -142,7 +200,9 @@ def _batches(source, batch_size: int, seed: int, epochs: int | None, workers: in
     even = len(source) // processes * processes
     mine = grain.MapDataset.source(source).seed(seed).shuffle()[:even][rank::processes]
     whole = mine.batch(batch_size // processes, drop_remainder=True).repeat(epochs)
-    batches = whole.to_iter_dataset(grain.ReadOptions(num_threads=0 if workers else 4, prefetch_buffer_size=8))
+    batches = whole[position:].to_iter_dataset(
+        grain.ReadOptions(num_threads=0 if workers else 4, prefetch_buffer_size=8)
+    )
     if workers:
         if not flags.FLAGS.is_parsed():  # grain reads absl's flags, which only absl's own programs parse
             flags.FLAGS.mark_as_parsed()

@@ -8,7 +8,8 @@ checkpoints before it as they were. Beside the arrays lie their names, shapes an
 import json
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,26 +127,31 @@ class Checkpoints:
         step = self._manager.latest_step() if step is None else step
         if step is None:
             return None
-        which = f"Checkpoints: step {step} in {self.path}"
-        restore = self._ocp.args
-        try:
-            facts = self._manager.restore(step, args=restore.Composite(facts=restore.JsonRestore()))["facts"]
-        except Exception as error:
-            raise CheckpointError(f"{which} is damaged: {_short(error)}; remove {self.path / str(step)}") from error
+        which, read = f"Checkpoints: step {step} in {self.path}", self._ocp.args
+        advice = f"remove {self.path / str(step)}"
+        with _damaged(which, advice):
+            facts = self._manager.restore(step, args=read.Composite(facts=read.JsonRestore()))["facts"]
         _check_identity(which, facts, _leaves(like), json.loads(json.dumps(dict(identity))))
-        try:
-            arrays = self._manager.restore(step, args=restore.Composite(state=restore.StandardRestore(_named(like))))[
-                "state"
-            ]
-            damaged = [
-                name for name, array in arrays.items() if zlib.crc32(np.asarray(array).tobytes()) != facts["sums"][name]
-            ]
-        except Exception as error:
-            raise CheckpointError(f"{which} is damaged: {_short(error)}; remove {self.path / str(step)}") from error
-        if damaged:
-            path = facts["leaves"][int(damaged[0])][0]
-            raise CheckpointError(f"{which} is damaged: the sum of {path} is wrong; remove {self.path / str(step)}")
+        with _damaged(which, advice):
+            items = read.Composite(state=read.StandardRestore(_named(like)))
+            arrays = self._manager.restore(step, args=items)["state"]
+            _check_sums(arrays, facts)
         return _rebuilt(like, arrays), facts["progress"]
+
+
+@contextmanager
+def _damaged(which: str, advice: str) -> Iterator[None]:
+    """Whatever goes wrong inside means that the checkpoint cannot be read."""
+    try:
+        yield
+    except Exception as error:
+        raise CheckpointError(f"{which} is damaged: {_short(error)}; {advice}") from error
+
+
+def _check_sums(arrays: Mapping[str, Any], facts: dict) -> None:
+    for name, array in arrays.items():
+        if zlib.crc32(np.asarray(array).tobytes()) != facts["sums"][name]:
+            raise ValueError(f"the sum of {facts['leaves'][int(name)][0]} is wrong")
 
 
 def _check_identity(which: str, facts: dict, leaves: list, identity: dict) -> None:
@@ -177,17 +183,18 @@ def _named(state: Any) -> dict[str, np.ndarray]:
 def _rebuilt(like: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     leaves, structure = jax.tree.flatten(like)
     wrap = lambda leaf, array: (
-        jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if _is_key(leaf) else array
+        jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if is_key(leaf) else array
     )
     restored = [wrap(leaf, jax.numpy.asarray(arrays[f"{i:04d}"])) for i, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, restored)
 
 
 def _bits(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
-def _is_key(leaf: Any) -> bool:
+def is_key(leaf: Any) -> bool:
+    """Whether the array holds random keys, which are not numbers."""
     return jax.numpy.issubdtype(leaf.dtype, dtypes.prng_key)
 
 

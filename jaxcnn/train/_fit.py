@@ -1,13 +1,14 @@
-"""`fit`: trains an ensemble of one model on a device-resident set, epoch by epoch, and reports after each.
+"""`fit`: trains an ensemble of one model, epoch by epoch, and reports after each.
 
-Every member is the same program with its own key (and its own `hyper` numbers), run together under `jax.vmap`. An epoch is
-one compiled call, or several of `steps_per_call` steps with the same bits, between which the run can be saved and stopped.
-After each call the losses of its steps come back to the host: one that is not finite stops the run and names the step.
+Every member is the same program with its own key (and its own `hyper` numbers). A set that lives on the device is trained on in
+one compiled call an epoch, or several of `steps_per_call` steps with the same bits; a streamed one in a call a batch. After
+`steps_per_call` steps the run can be saved and stopped.
+Then the losses of these steps come back to the host: one that is not finite stops the run and names the step.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from time import perf_counter
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -16,33 +17,16 @@ from flax import nnx
 from jax import Array
 from jax.sharding import Mesh
 
-from jaxcnn.data import ImageSet, Prepare
+from jaxcnn.data import ImageSet, Prepare, StreamedSet
 from jaxcnn.geometry import per_axis
 from jaxcnn.nn import Frozen
 
 from ._checkpoint import Checkpoints
 from ._losses import cross_entropy
 from ._programs import Programs, members_of
+from ._runner import EpochRecord, Runner
 from ._signals import Stopped, stop_request
 from ._step import Augment, Build, Mix, Optimiser, TrainState, Views, graph_of
-
-SMALLER = "a smaller learning rate is the first thing to try"
-
-
-class DivergedError(ArithmeticError):
-    """The loss stopped being a finite number."""
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch did; lists hold one number a member of the ensemble. `seconds` is training alone."""
-
-    epoch: int
-    loss: list[float]
-    train_accuracy: list[float]
-    test_accuracy: list[float]
-    seconds: float
-    images_per_second: float
 
 
 @dataclass(frozen=True)
@@ -67,7 +51,7 @@ class Fitted:
 
 def fit(
     build: Build,
-    data: ImageSet,
+    data: ImageSet | StreamedSet,
     prepare: Prepare,
     optimiser: Optimiser,
     *,
@@ -93,7 +77,8 @@ def fit(
 
     Args:
         build: makes the model from `nnx.Rngs`.
-        data: images on the host; they go to the device once.
+        data: an `ImageSet` goes to the device whole, where every member has an order of its own; a `StreamedSet` is read while
+            the model trains, the same batches for all members, each process its own part.
         prepare: uint8 images → what the model takes, within the step.
         optimiser: an optax chain, or with `hyper` a function of its names that makes one.
         epochs: passes over the training images.
@@ -110,7 +95,7 @@ def fit(
         patience: stop after so many epochs without a better mean test accuracy: hold out a part of the training images
             for it, not the images that the result is reported on.
         mesh: devices that share every batch, by its axis "data", and its rows, by "space" where it has one (`device_mesh`).
-        steps_per_call: steps of one compiled call; None: a whole epoch up to 100 steps, else 100.
+        steps_per_call: steps until losses are looked at and the run can stop; None: a whole epoch up to 100 steps, else 100.
         checkpoints: where the run is saved after each epoch, and when it is asked to stop; a run that is there goes on.
         on_epoch: hears of every epoch when it ends.
         on_steps: hears how many steps of the run are done after each call.
@@ -127,9 +112,17 @@ def fit(
     )  # fmt: skip
     keys, numbers = members_of(seeds, seed, hyper)
     state = programs.initialise(build, keys, numbers)
-    run = _Run(programs, data, state, epochs, steps_per_call, identity=_identity(data, batch_size, seeds, seed, hyper))
-    if checkpoints is not None:
-        run.resume(checkpoints)
+    identity = _identity(data, batch_size, seeds, seed, hyper)
+    run = Runner(programs, data, state, epochs, steps_per_call, seed=seed, identity=identity)
+    with closing(run.feed):
+        if checkpoints is not None:
+            run.resume(checkpoints)
+        _train(run, epochs, patience, checkpoints, on_epoch, on_steps)
+    return Fitted(programs.graphdef, run.state, run.logits(), tuple(run.records))
+
+
+def _train(run: Runner, epochs: int, patience: int | None, checkpoints: Checkpoints | None, on_epoch, on_steps) -> None:
+    """Goes on to the end, or to where it is asked to stop."""
     with stop_request() as request:
         while run.epoch < epochs and not run.out_of(patience):
             run.advance()
@@ -142,111 +135,22 @@ def fit(
                 _stop(request.name, run, checkpoints)
     if checkpoints is not None:
         checkpoints.wait()
-    return Fitted(programs.graphdef, run.state, run.logits(), tuple(run.records))
 
 
-class _Run:
-    """A run between two compiled calls: its arrays, the losses of the epoch that it is in, the records of those before."""
-
-    def __init__(self, programs: Programs, data: ImageSet, state: TrainState, epochs: int, per_call, *, identity):
-        self.programs, self.data, self.state, self.identity = programs, data, state, identity
-        self.steps = len(data.train) // programs.batch_size
-        self.per_call = min(per_call or 100, self.steps)
-        self.train, self.test = programs.place(data)
-        width = jax.eval_shape(programs.evaluate, state, self.test[:1]).shape[-1]
-        if width != len(data.class_names):
-            raise ValueError(f"fit: the model has {width} outputs; {data.name} has {len(data.class_names)} classes")
-        self.step, self.seconds, self.records = 0, 0.0, []
-        self.losses, self.corrects = [], []  # of the epoch: (members, steps) each
-        self._logits = None
-        if epochs:
-            programs.compiled(
-                min(self.per_call, self.steps), state, *self.train
-            )  # no record's seconds hold the compiler's
-
-    @property
-    def epoch(self) -> int:
-        """Epochs that are done."""
-        return self.step // self.steps
-
-    @property
-    def at_end_of_epoch(self) -> bool:
-        return self.step % self.steps == 0
-
-    def advance(self) -> None:
-        """One compiled call, as far as the end of the epoch at most."""
-        length = min(self.per_call, self.steps - self.step % self.steps)
-        program = self.programs.compiled(length, self.state, *self.train)
-        start = perf_counter()
-        self.state, metrics = program(self.state, *self.train)
-        loss, correct = np.asarray(metrics.loss), np.asarray(metrics.correct)  # (members, steps)
-        self.seconds += perf_counter() - start
-        self._logits = None
-        _check_finite(loss, self.step, self.steps)
-        self.losses.append(loss)
-        self.corrects.append(correct)
-        self.step += length
-
-    def logits(self) -> np.ndarray:
-        """Of the test images, `(members, n, classes)`."""
-        if self._logits is None:
-            self._logits = np.asarray(self.programs.evaluate(self.state, self.test))
-            if not np.isfinite(self._logits).all():
-                raise DivergedError(f"fit: the network's output is not finite after epoch {self.epoch}; {SMALLER}")
-        return self._logits
-
-    def finish_epoch(self) -> EpochRecord:
-        """Tests the members and adds a record."""
-        loss, correct = np.concatenate(self.losses, 1), np.concatenate(self.corrects, 1)
-        size = self.programs.batch_size
-        test = (self.logits().argmax(-1) == self.data.test.labels).mean(1).tolist()
-        accuracy, rate = (correct.mean(1) / size).tolist(), loss.size * size / self.seconds
-        record = EpochRecord(self.epoch, loss.mean(1).tolist(), accuracy, test, self.seconds, rate)
-        self.records.append(record)
-        self.losses, self.corrects, self.seconds = [], [], 0.0
-        return record
-
-    def out_of(self, patience: int | None) -> bool:
-        """Whether the mean test accuracy was last bettered `patience` epochs ago or before."""
-        means = [float(np.mean(record.test_accuracy)) for record in self.records]
-        return patience is not None and bool(means) and len(means) - 1 - int(np.argmax(means)) >= patience
-
-    def save(self, checkpoints: Checkpoints, *, wait: bool) -> None:
-        """Everything that going on needs; in the background unless `wait`."""
-        of_epoch = {name: np.concatenate(parts, 1).tolist() if parts else [] for name, parts in self._parts().items()}
-        progress = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "records": [asdict(r) for r in self.records],
-            **of_epoch,
-        }
-        accuracy = float(np.mean(self.records[-1].test_accuracy)) if self.records and self.at_end_of_epoch else None
-        checkpoints.save(self.step, self.state, progress, identity=self.identity, accuracy=accuracy, wait=wait)
-
-    def resume(self, checkpoints: Checkpoints) -> None:
-        """Takes up the last checkpoint, if there is one."""
-        found = checkpoints.restore(self.state, identity=self.identity)
-        if found is not None:
-            state, progress = found
-            self.state = self.programs.replicate(state)
-            self.step, self.seconds = progress["step"], progress["seconds"]
-            self.records = [EpochRecord(**record) for record in progress["records"]]
-            self.losses = [np.asarray(progress["losses"], np.float32)] if progress["losses"] else []
-            self.corrects = [np.asarray(progress["corrects"], np.int32)] if progress["corrects"] else []
-
-    def _parts(self) -> dict[str, list]:
-        return {"losses": self.losses, "corrects": self.corrects}
-
-
-def _identity(data: ImageSet, batch_size: int, seeds: int, seed: int, hyper: Mapping | None) -> dict[str, Any]:
+def _identity(
+    data: ImageSet | StreamedSet, batch_size: int, seeds: int, seed: int, hyper: Mapping | None
+) -> dict[str, Any]:
     """What a checkpoint must share with the run that takes it up, besides the shapes of its arrays."""
     values = {name: list(map(float, given)) for name, given in (hyper or {}).items()}
+    streamed = {"streamed": True} if isinstance(data, StreamedSet) else {}
     return {
         "data": data.name, "images": len(data.train), "batch_size": batch_size, "seeds": seeds, "seed": seed, "hyper": values,
-    }  # fmt: skip
+    } | streamed  # fmt: skip
 
 
-def _check(data: ImageSet, *, seeds: int, seed: int, patience: int | None, per_call: int | None, **counts: int) -> None:
+def _check(
+    data: ImageSet | StreamedSet, *, seeds: int, seed: int, patience: int | None, per_call: int | None, **counts: int
+) -> None:
     given = {**counts, "seeds": seeds, "patience": patience, "steps_per_call": per_call}
     for what, value in given.items():
         if value is not None:
@@ -257,17 +161,6 @@ def _check(data: ImageSet, *, seeds: int, seed: int, patience: int | None, per_c
         raise ValueError(f"fit: batch_size={counts['batch_size']} is larger than the {len(data.train)} training images")
 
 
-def _check_finite(loss: np.ndarray, before: int, steps: int) -> None:
-    bad = np.argwhere(~np.isfinite(loss))
-    if len(bad):
-        step = bad[:, 1].min()
-        member = bad[bad[:, 1] == step][0, 0]
-        raise DivergedError(
-            f"fit: the loss is {loss[member, step]} at step {before + step + 1} (epoch {before // steps + 1}, "
-            f"member {member} of {len(loss)}); {SMALLER}"
-        )
-
-
-def _stop(signal: str, run: _Run, checkpoints: Checkpoints | None) -> None:
+def _stop(signal: str, run: Runner, checkpoints: Checkpoints | None) -> None:
     where = "nothing was saved" if checkpoints is None else f"saved in {checkpoints.path}"
     raise Stopped(f"fit: {signal} at step {run.step} (epoch {run.epoch}); {where}")

@@ -1,4 +1,9 @@
-"""The compiled programs of a run: the start of an ensemble, some steps of it, its evaluation, on one device or a mesh."""
+"""The compiled programs of a run: the start of an ensemble, some steps of it, its evaluation, on one device or a mesh.
+
+On one device the members run together under `jax.vmap`. On a mesh they run one after the other (`jax.lax.map`): `vmap` would
+have every operation fold the members into the batch that the devices share, and a batch split behind its first axis has to be
+gathered for that.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,13 +15,14 @@ from flax import nnx
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxcnn.data import ImageSet, Prepare
+from jaxcnn.data import Prepare
 
-from ._step import Build, Optimiser, TrainState, initialise, make_epoch, make_evaluate, make_step
+from ._checkpoint import is_key
+from ._step import Build, Optimiser, TrainState, initialise, make_batch_step, make_epoch, make_evaluate, make_step
 
 
 class Programs:
-    """What `fit` calls, every function under `jax.vmap` over the members.
+    """What `fit` calls, every function over all members.
 
     Args:
         graphdef, optimiser, loss, compute_dtype, ema: see `make_step`.
@@ -44,31 +50,56 @@ class Programs:
         self._step = make_step(graphdef, optimiser, loss=loss, compute_dtype=compute_dtype, ema=ema)
         options = {"augment": augment, "mix": mix, "sharding": batch_sharding(mesh, batch_size)}
         self._epoch_of = lambda steps: make_epoch(self._step, prepare, batch_size, **options, steps=steps)
-        self.evaluate = jax.jit(jax.vmap(make_evaluate(graphdef, prepare, 1000, views=views), in_axes=(0, None)))
-        self._compiled: dict[int, Callable] = {}
+        self._batch_step = make_batch_step(self._step, prepare, **options)
+        self.evaluate = jax.jit(self._members(make_evaluate(graphdef, prepare, 1000, views=views)))
+        self._compiled: dict[Any, Callable] = {}
 
     def initialise(self, build: Build, keys: Array, hyper: dict[str, Array] | None) -> TrainState:
         """The members' first states, on every device."""
         start = lambda key, numbers: initialise(build, self.optimiser, key, hyper=numbers, ema=self.ema is not None)
-        everywhere = None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
-        return jax.jit(jax.vmap(start), out_shardings=everywhere)(keys, hyper)
+        return jax.jit(jax.vmap(start), out_shardings=self._everywhere)(keys, hyper)
 
     def compiled(self, steps: int, state: TrainState, images: Array, labels: Array) -> Callable:
-        """`(state, images, labels) → (state, metrics)`: the next `steps` steps, `state` donated; compiled once."""
-        if steps not in self._compiled:
-            run = jax.jit(jax.vmap(self._epoch_of(steps), in_axes=(0, None, None)), donate_argnums=0)
-            self._compiled[steps] = run.lower(state, images, labels).compile()
-        return self._compiled[steps]
+        """`(state, images, labels) → (state, metrics)`: the next `steps` steps on the set, `state` donated; compiled once."""
+        return self._once(steps, self._epoch_of(steps), state, images, labels)
 
-    def place(self, data: ImageSet) -> tuple[tuple[Array, Array], Array]:
-        """Training images and labels, and test images, on every device."""
-        arrays = data.train.images, data.train.labels, data.test.images
-        images, labels, test = map(self.replicate, arrays if self.mesh is not None else map(jnp.asarray, arrays))
-        return (images, labels), test
+    def compiled_batch(self, state: TrainState, image_shape: tuple[int, ...]) -> Callable:
+        """`(state, images, labels) → (state, metrics)`: a step on one batch of uint8 images, `state` donated; compiled once."""
+        place = self.raw_sharding
+        images = jax.ShapeDtypeStruct((self.batch_size, *image_shape), jnp.uint8, sharding=place)
+        labels = jax.ShapeDtypeStruct((self.batch_size,), jnp.int32, sharding=place)
+        return self._once("batch", self._batch_step, state, images, labels)
 
-    def replicate(self, tree: Any) -> Any:
+    @property
+    def raw_sharding(self) -> NamedSharding | None:
+        """Of a batch as it comes from a stream: the images over the axis "data"."""
+        return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec("data"))
+
+    def place(self, tree: Any) -> Any:
         """The arrays whole on every device of the mesh."""
-        return tree if self.mesh is None else jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+        return jax.tree.map(jnp.asarray if self.mesh is None else self._placed, tree)
+
+    def _placed(self, leaf: Any) -> Array:
+        if is_key(leaf):  # device_put cannot bring keys to the devices of another process
+            bits = jax.device_put(jax.random.key_data(leaf), self._everywhere)
+            return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(leaf))
+        return jax.device_put(leaf, self._everywhere)
+
+    @property
+    def _everywhere(self) -> NamedSharding | None:
+        return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
+
+    def _members(self, function: Callable) -> Callable:
+        """`(state, *arrays)` of one member to that of all: side by side on one device, one after the other on a mesh."""
+        if self.mesh is None:
+            return lambda state, *arrays: jax.vmap(lambda one: function(one, *arrays))(state)
+        return lambda state, *arrays: jax.lax.map(lambda one: function(one, *arrays), state)
+
+    def _once(self, name: Any, function: Callable, *arguments: Any) -> Callable:
+        if name not in self._compiled:
+            run = jax.jit(self._members(function), donate_argnums=0, out_shardings=self._everywhere)
+            self._compiled[name] = run.lower(*arguments).compile()
+        return self._compiled[name]
 
 
 def members_of(

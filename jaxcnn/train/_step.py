@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax import Array
@@ -139,6 +140,7 @@ def make_epoch(
 
     Raises: ValueError if the batch is larger than the set.
     """
+    update = _make_update(step, prepare, augment, mix, sharding)
 
     def epoch(state: TrainState, images: Array, labels: Array) -> tuple[TrainState, Metrics]:
         whole = len(labels) // batch_size
@@ -149,18 +151,25 @@ def make_epoch(
         order = jax.random.permutation(key, len(labels))[: whole * batch_size].reshape(whole, batch_size)
 
         def one(state, chosen):
-            x, y = prepare(images[chosen]), labels[chosen]
-            x = x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
-            own = jax.random.fold_in(key, state.step)
-            if augment is not None:
-                x = augment(own, x)
-            if mix is not None:
-                x, y = mix(jax.random.fold_in(own, 1), x, y)
-            return step(state, x, y)
+            return update(state, key, images[chosen], labels[chosen])
 
         return jax.lax.scan(one, state, jax.lax.dynamic_slice_in_dim(order, position, steps or whole))
 
     return epoch
+
+
+def make_batch_step(
+    step: Callable,
+    prepare: Prepare,
+    *,
+    augment: Augment | None = None,
+    mix: Mix | None = None,
+    sharding: jax.sharding.Sharding | None = None,
+) -> Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]:
+    """A step on images as they come from a stream, uint8 `(n, h, w, c)`; the arguments are those of `make_epoch`."""
+    update = _make_update(step, prepare, augment, mix, sharding)
+    draws = np.uint32(2**32 - 1)  # beside the keys of the steps, which count from 0
+    return lambda state, images, labels: update(state, jax.random.fold_in(state.key, draws), images, labels)
 
 
 def make_evaluate(
@@ -195,6 +204,22 @@ def mirrored(images: Array) -> tuple[Array, Array]:
     [[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]
     """
     return images, images[:, :, ::-1]
+
+
+def _make_update(step: Callable, prepare: Prepare, augment: Augment | None, mix: Mix | None, sharding: Any) -> Callable:
+    """`(state, key, images uint8, labels) → (state, metrics)`: prepared, augmented, mixed with a key of the step's own."""
+
+    def update(state: TrainState, key: Array, images: Array, labels: Array):
+        x = prepare(images)
+        x = x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
+        own = jax.random.fold_in(key, state.step)
+        if augment is not None:
+            x = augment(own, x)
+        if mix is not None:
+            x, labels = mix(jax.random.fold_in(own, 1), x, labels)
+        return step(state, x, labels)
+
+    return update
 
 
 def _chain(optimiser: Optimiser, hyper: Any) -> optax.GradientTransformation:

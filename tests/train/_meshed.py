@@ -1,9 +1,10 @@
-"""Training shared among devices: `python -m tests.train._meshed [PROCESS PORT]` prints JSON, losses and collectives of a mesh.
+"""Training shared among devices: `python -m tests.train._meshed [PROCESS PORT FOLDER]` prints JSON, losses and collectives.
 
-With a process number it is one of two processes that share the eight devices between them, over loopback.
+With a process number it is one of two processes that share the eight devices between them, over loopback; they save in FOLDER.
 """
 
 import json
+import re
 import sys
 
 import jax
@@ -14,8 +15,8 @@ from flax import nnx
 
 from jaxcnn import functional as F
 from jaxcnn import nn
-from jaxcnn.data import ImageSet, Split
-from jaxcnn.train import device_mesh, fit
+from jaxcnn.data import ImageSet, Split, StreamedSet
+from jaxcnn.train import Checkpoints, device_mesh, fit
 from jaxcnn.train._programs import Programs, members_of
 from jaxcnn.train._step import cross_entropy, graph_of
 
@@ -23,7 +24,8 @@ RNG = np.random.default_rng(1)
 LABELS = np.arange(48, dtype=np.int32) % 3
 IMAGES = (RNG.random((48, 16, 8, 1)) * 60 + 90 * LABELS[:, None, None, None]).astype(np.uint8)
 DATA = ImageSet("toy", Split(IMAGES, LABELS), Split(IMAGES[:8], LABELS[:8]), ("a", "b", "c"), "made here")
-BATCH = 16
+STREAMED = StreamedSet("toy", DATA.train, DATA.test, DATA.class_names)
+BATCH, PATIENCE_S = 16, 1800  # seconds: a machine may be busy with other things
 
 
 class Net(nnx.Module):
@@ -42,29 +44,46 @@ def prepare(images):
     return images.astype(jnp.float32) / 255 - 0.5
 
 
-def losses(mesh) -> list:
+def losses(mesh, data=DATA, epochs=2, checkpoints=None) -> list:
     """Mean loss of every epoch and member."""
-    fitted = fit(Net, DATA, prepare, optax.sgd(0.1, 0.9), epochs=2, batch_size=BATCH, seeds=2, mesh=mesh)
-    return [record.loss for record in fitted.records]
+    options = {"epochs": epochs, "batch_size": BATCH, "seeds": 2, "mesh": mesh, "checkpoints": checkpoints}
+    return [record.loss for record in fit(Net, data, prepare, optax.sgd(0.1, 0.9), **options).records]
 
 
-def gathered(mesh) -> list[str]:
-    """The all-gathers of the compiled epoch of one member."""
+def resumed(mesh, folder: str) -> list:
+    """The losses on the stream of a run that ends after the first epoch and is taken up again."""
+    for epochs in (1, 2):
+        with Checkpoints(folder) as checkpoints:
+            found = losses(mesh, STREAMED, epochs, checkpoints)
+    return found
+
+
+def gathered(mesh, members: int) -> list[str]:
+    """What brings together pixels of a batch, in the compiled epoch and in the program of a streamed batch."""
     options = {"loss": cross_entropy, "compute_dtype": None, "ema": None, "augment": None, "mix": None, "views": None}
     programs = Programs(graph_of(Net), optax.sgd(0.1, 0.9), prepare, BATCH, **options, mesh=mesh)
-    state = programs.initialise(Net, *members_of(1, 0, None))
-    text = programs.compiled(3, state, *programs.place(DATA)[0]).as_text()
-    return [line.strip()[:120] for line in text.splitlines() if " all-gather" in line]
+    state = programs.initialise(Net, *members_of(members, 0, None))
+    train = programs.place(DATA.train.images), programs.place(DATA.train.labels)
+    compiled = programs.compiled(3, state, *train), programs.compiled_batch(state, DATA.image_shape)
+    lines = [line.strip()[:200] for program in compiled for line in program.as_text().splitlines()]
+    return [line for line in lines if re.search(r" (all-gather|all-to-all)(-start)?\(", line)]
 
 
-def main(process: str | None = None, port: str | None = None) -> None:
+def main(process: str | None = None, port: str | None = None, folder: str = "") -> None:
     if process is not None:
-        jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(process))
-        print(json.dumps({"devices": len(jax.devices()), "losses": losses(device_mesh())}))
+        waits = {"initialization_timeout": PATIENCE_S, "heartbeat_timeout_seconds": PATIENCE_S}
+        jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(process), **waits)
+        mesh = device_mesh()
+        found = {"losses": losses(mesh), "streamed": losses(mesh, STREAMED), "resumed": resumed(mesh, folder)}
+        print(json.dumps({"devices": len(jax.devices()), **found}))
         return
     meshes = {"one": None, "data": device_mesh(), "both": device_mesh(space=2), "rows": device_mesh(space=8)}
-    found = {name: losses(mesh) for name, mesh in meshes.items()}
-    print(json.dumps({"losses": found, "gathered": gathered(meshes["data"])}))
+    found = {
+        "losses": {name: losses(mesh) for name, mesh in meshes.items()},
+        "streamed": {name: losses(meshes[name], STREAMED) for name in ("one", "data", "both")},
+        "gathered": {str(members): gathered(meshes["data"], members) for members in (1, 3)},
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -14,28 +14,46 @@ import pytest
 
 from jaxcnn.train import device_mesh, fit
 
+from ._meshed import PATIENCE_S
 from .toy import DATA, build, prepare
 
 ROOT = Path(__file__).parents[2]
 
 
 def start(devices: int, *arguments: str) -> subprocess.Popen:
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    waits = (f"--xla_cpu_collective_{what}_seconds={PATIENCE_S}" for what in ("call_terminate_timeout", "timeout"))
+    flags = f"--xla_force_host_platform_device_count={devices} {' '.join(waits)}"
     return subprocess.Popen(
         [sys.executable, "-m", "tests.train._meshed", *arguments], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
 
 
-def result(process: subprocess.Popen) -> dict:
-    out, err = process.communicate(timeout=400)
-    assert process.returncode == 0, err[-3000:]
-    return json.loads(out.splitlines()[-1])
+def results(*processes: subprocess.Popen) -> list[dict]:
+    """What they print; none outlives this call."""
+    try:
+        said = [process.communicate(timeout=PATIENCE_S) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert [process.returncode for process in processes] == [0] * len(said), said[0][1][-3000:]
+    return [json.loads(out.splitlines()[-1]) for out, _ in said]
 
 
 @pytest.fixture(scope="module")
 def eight() -> dict:
-    return result(start(8))
+    return results(start(8))[0]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> list[dict]:
+    """What two processes say, on a port that stays this test's own: gRPC shares it (SO_REUSEPORT), nobody else can take it."""
+    folder = str(tmp_path_factory.mktemp("two"))
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        return results(*(start(4, str(process), str(held.getsockname()[1]), folder) for process in range(2)))
 
 
 @pytest.mark.parametrize("mesh", ["data", "both", "rows"])
@@ -46,19 +64,27 @@ def test_eight_devices_have_the_losses_of_one(eight, mesh):
     np.testing.assert_allclose(shared, one, rtol=2e-4)
 
 
-def test_eight_devices_do_not_gather_the_batch(eight):
-    assert eight["gathered"] == []
+@pytest.mark.parametrize("mesh", ["data", "both"])
+def test_eight_devices_have_the_losses_of_one_on_a_stream(eight, mesh):
+    one, shared = (np.array(eight["streamed"][name]) for name in ("one", mesh))
+    assert np.ptp(one) > 1e-3
+    np.testing.assert_allclose(shared, one, rtol=2e-4)
 
 
-def test_two_processes_have_the_losses_of_one_device(eight):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    both = [start(4, str(process), port) for process in range(2)]
-    found = [result(process) for process in both]
-    assert [answer["devices"] for answer in found] == [8, 8]
-    assert found[0]["losses"] == found[1]["losses"]
-    np.testing.assert_allclose(found[0]["losses"], eight["losses"]["one"], rtol=2e-4)
+@pytest.mark.parametrize("members", ["1", "3"])
+def test_eight_devices_do_not_gather_the_batch(eight, members):
+    assert eight["gathered"][members] == []
+
+
+@pytest.mark.parametrize("way", ["losses", "streamed"])
+def test_two_processes_have_the_losses_of_one_device(eight, two, way):
+    assert [answer["devices"] for answer in two] == [8, 8]
+    assert two[0][way] == two[1][way]
+    np.testing.assert_allclose(two[0][way], eight[way]["one"], rtol=2e-4)
+
+
+def test_two_processes_resume_a_stream_to_the_same_bits(two):
+    assert [answer["resumed"] for answer in two] == [answer["streamed"] for answer in two]
 
 
 @pytest.mark.parametrize(
