@@ -2,11 +2,11 @@
 
     y[p] = Σ_q w(p_y − q_y) · w(p_x − q_x) · x[q]
 
-over the 1, 4 or 16 pixels q around each point p: w is the box ("nearest", halves to the even pixel), the triangle ("linear") or
-Keys' cubic with a = -0.75. Points are (y, x), as everywhere here, in [-1, 1]: -1 and 1 are the outer edges of the image or, with
-`align_corners`, the centres of its first and last pixels. Everything but the order (y, x) is PyTorch's:
+over the 1, 4 or 16 pixels q around each point p, of a line or a volume alike: w is the box ("nearest", halves to the even pixel),
+the triangle ("linear") or Keys' cubic with a = -0.75. Points are (y, x), as everywhere here, in [-1, 1]: -1 and 1 are the outer
+edges of the image or, with `align_corners`, the centres of its first and last pixels. Everything but this order is PyTorch's:
 
-    grid = torch_grid[..., ::-1],    theta = torch_theta[:, ::-1, [1, 0, 2]]
+    grid = torch_grid[..., ::-1],    theta = torch_theta[:, ::-1, [1, 0, 2]]    of volumes [:, ::-1, [2, 1, 0, 3]]
 
 Beyond the image: "zeros"; "border", where the border pixel goes on; "reflection" about the edges (with `align_corners` about the
 centres of the border pixels). Reference: Jaderberg et al., Spatial transformer networks (2015).
@@ -14,6 +14,7 @@ centres of the border pixels). Reference: Jaderberg et al., Spatial transformer 
 
 import itertools
 from collections.abc import Sequence
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -28,17 +29,17 @@ from .engine import placed
 
 METHODS = ("nearest", "linear", "cubic")
 PADDING_MODES = ("zeros", "border", "reflection")
-Tap = tuple[Array, Array, Array]  # pixel number, weight, whether it lies inside; each (n, H, W)
+Tap = tuple[Array, Array, Array]  # pixel number, weight, whether it lies inside; each (n, *outputs)
 
 
 def affine_grid(
-    theta: Float[Array, "n 2 3"], size: int | Sequence[int], *, align_corners: bool = False
-) -> Float[Array, "n h w 2"]:
+    theta: Float[Array, "n axes axes+1"], size: int | Sequence[int], *, align_corners: bool = False
+) -> Float[Array, "n *size axes"]:
     """Points (y, x) in [-1, 1] for `grid_sample`: output pixel (y, x) looks at `theta · (y, x, 1)`, in float32 at least.
 
     Args:
-        theta: rows y and x, columns y, x and shift; from PyTorch `theta = torch_theta[:, ::-1, [1, 0, 2]]`.
-        size: height and width of the output; an int means both.
+        theta: rows y and x, columns y, x and shift; `(n, 2, 3)` for planes, `(n, 1, 2)` lines, `(n, 3, 4)` volumes.
+        size: of the output, height and width; an int means every axis.
         align_corners: as `grid_sample` will be told.
 
     Raises: ValueError for another shape of theta or a size below 1. TypeError for theta that is not floating point.
@@ -48,32 +49,34 @@ def affine_grid(
     """
     theta = _check.array("affine_grid", "theta", theta)
     _check.floating("affine_grid", theta, "theta")
-    if theta.ndim != 3 or theta.shape[1:] != (2, 3):
-        raise ValueError(f"affine_grid: theta is {_check.describe(theta)}; it must have the axes (n, 2, 3)")
-    sizes = per_axis(size, 2, what="size", name="affine_grid", least=1)
-    theta = widened(theta)
+    if theta.ndim != 3 or theta.shape[1:] not in ((1, 2), (2, 3), (3, 4)):
+        axes = "(n, 2, 3), of a line (n, 1, 2), of a volume (n, 3, 4)"
+        raise ValueError(f"affine_grid: theta is {_check.describe(theta)}; it must have the axes {axes}")
+    rank = theta.shape[1]
+    sizes = per_axis(size, rank, what="size", name="affine_grid", least=1)
+    theta = widened(theta).reshape(theta.shape[0], *(1,) * rank, rank, rank + 1)  # (n, 1, …, 1, axes, axes + 1)
     steps = [jnp.arange(n, dtype=theta.dtype) for n in sizes]
     line = [2 * i / max(n - 1, 1) - int(n > 1) if align_corners else (2 * i + 1) / n - 1 for i, n in zip(steps, sizes)]
-    y, x = (v[..., None] for v in jnp.meshgrid(*line, indexing="ij"))  # (h, w, 1)
-    return y * _row(theta[..., 0]) + x * _row(theta[..., 1]) + _row(theta[..., 2])
+    points = jnp.meshgrid(*line, indexing="ij")  # one (*size) an axis
+    return sum((p[..., None] * theta[..., i] for i, p in enumerate(points)), start=theta[..., rank])
 
 
 def grid_sample(
-    x: Float[Array, "n h w c"],
-    grid: Float[Array, "n h_out w_out 2"],
+    x: Float[Array, "n *space c"],
+    grid: Float[Array, "n *outputs axes"],
     *,
     method: str = "linear",
     padding_mode: str = "zeros",
     align_corners: bool = False,
-) -> Float[Array, "n h_out w_out c"]:
+) -> Float[Array, "n *outputs c"]:
     """The colours of each image at its own points, in the dtype of x, differentiable in x and grid.
 
     A NaN coordinate gives NaN, as does an infinite one with "reflection". Where the derivative in the grid jumps (at pixel
     centres, at the border) it is that of one side, which need not be PyTorch's; with "nearest" it is 0.
 
     Args:
-        grid: points (y, x) in [-1, 1]; PyTorch's are (x, y): `grid = torch_grid[..., ::-1]`. Any floating dtype, best
-            float32 also for 16-bit images.
+        grid: points (y, x) in [-1, 1], of a volume (z, y, x); PyTorch's are (x, y): `grid = torch_grid[..., ::-1]`. Any
+            floating dtype, best float32 also for 16-bit images.
         method: "nearest", "linear" or "cubic".
         padding_mode: what lies beyond the image: "zeros", "border" or "reflection".
         align_corners: whether -1 and 1 are the centres of the border pixels instead of their outer edges.
@@ -84,14 +87,16 @@ def grid_sample(
     >>> grid_sample(x, jnp.array([[[[0.0, 0.0], [-0.5, 0.5]]]]))[..., 0].tolist()
     [[[2.5, 2.0]]]
     """
-    x, grid = _check.images("grid_sample", x, 2), _check.array("grid_sample", "grid", grid)
+    x, grid = _check.images("grid_sample", x), _check.array("grid_sample", "grid", grid)
     _check.floating("grid_sample", x)
     _check.floating("grid_sample", grid, "grid")
-    if grid.ndim != 4 or grid.shape[0] != x.shape[0] or grid.shape[-1] != 2:
-        raise ValueError(f"grid_sample: grid is {_check.describe(grid)}; it must have the axes ({x.shape[0]}, h, w, 2)")
+    rank = x.ndim - 2
+    if grid.ndim != x.ndim or grid.shape[0] != x.shape[0] or grid.shape[-1] != rank:
+        axes = f"({x.shape[0]}, {', '.join('dhw'[-rank:])}, {rank})"
+        raise ValueError(f"grid_sample: grid is {_check.describe(grid)}; it must have the axes {axes}")
     _check.one_of("grid_sample", "method", method, METHODS)
     _check.one_of("grid_sample", "padding_mode", padding_mode, PADDING_MODES)
-    size = jnp.asarray(x.shape[1:3], widened(grid).dtype)
+    size = jnp.asarray(x.shape[1:-1], widened(grid).dtype)
     at = (widened(grid) + 1) / 2 * (size - 1) if align_corners else ((widened(grid) + 1) * size - 1) / 2
     return sample(x, at, method=method, padding_mode=padding_mode, align_corners=align_corners)
 
@@ -141,7 +146,7 @@ def sample(
     fill: Array | float = 0.0,
     image: Array | None = None,
 ) -> Array:
-    """The colours at the points `at` (n, H, W, 2), in pixels: pixel centres are whole numbers. "zeros" means `fill`.
+    """The colours at the points `at` (n, *outputs, axes), in pixels: pixel centres are whole numbers. "zeros" means `fill`.
 
     `image` says which of the images each row of points is on, if not each on its own.
     """
@@ -166,23 +171,22 @@ def _at_points(
     padding_mode: str,
     align_corners: bool,
 ) -> Array:
-    h, w = x.shape[1:3]
-    wide = widened(x)
-    rows, columns = (_taps(at[..., axis], size, method, padding_mode, align_corners) for axis, size in ((0, h), (1, w)))
-    y = jnp.zeros((*at.shape[:3], x.shape[-1]), wide.dtype)
-    for (i, weight_i, inside_i), (j, weight_j, inside_j) in itertools.product(rows, columns):
-        colour = _picked(wide, image, i, j)  # (n, H, W, c)
+    wide, axes = widened(x), enumerate(x.shape[1:-1])
+    taps = [_taps(at[..., axis], n, method, padding_mode, align_corners) for axis, n in axes]
+    y = jnp.zeros((*at.shape[:-1], x.shape[-1]), wide.dtype)
+    for pixels, weights, inside in (zip(*corner) for corner in itertools.product(*taps)):
+        colour = _picked(wide, image, pixels)  # (n, *outputs, c)
         if padding_mode == "zeros":
-            colour = jnp.where((inside_i & inside_j)[..., None], colour, outside)
-        y = y + (weight_i * weight_j).astype(wide.dtype)[..., None] * colour
+            colour = jnp.where(reduce(jnp.logical_and, inside)[..., None], colour, outside)
+        y = y + reduce(jnp.multiply, weights).astype(wide.dtype)[..., None] * colour
     return y.astype(x.dtype)
 
 
-def _picked(x: Array, image: Array | None, i: Array, j: Array) -> Array:
-    """The pixels (i, j) of each image, mapped so that a batch split over devices is not gathered; or of the images `image`."""
+def _picked(x: Array, image: Array | None, pixels: Sequence[Array]) -> Array:
+    """The pixels of each image, mapped so that a batch split over devices is not gathered; or of the images `image`."""
     if image is not None:
-        return x.at[image[:, None, None], i, j].get(mode="clip")
-    return jax.vmap(lambda x, i, j: x.at[i, j].get(mode="clip"))(x, i, j)
+        return x.at[image.reshape(-1, *(1,) * (pixels[0].ndim - 1)), *pixels].get(mode="clip")
+    return jax.vmap(lambda x, *pixels: x.at[pixels].get(mode="clip"))(x, *pixels)
 
 
 def _taps(t: Array, n: int, method: str, padding_mode: str, align_corners: bool) -> list[Tap]:
@@ -225,7 +229,3 @@ def _fold_pixel(pixel: Array, n: int, align_corners: bool) -> Array:
     period = max(2 * (n - 1), 1) if align_corners else 2 * n
     around = pixel % period
     return jnp.minimum(around, period - around if align_corners else period - 1 - around)
-
-
-def _row(v: Array) -> Array:
-    return v[:, None, None, :]  # (n, 1, 1, 2)

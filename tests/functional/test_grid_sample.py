@@ -19,19 +19,21 @@ OPTIONS = list(itertools.product(METHODS, PADDING_MODES, (False, True)))
 WORDS = ("method", "padding_mode", "align_corners")
 X, GRID = jnp.ones((2, 7, 5, 3)), jnp.zeros((2, 3, 2, 2))
 SHAPES = {"plane": (2, 7, 5, 3), "one pixel": (2, 1, 1, 3), "one row": (2, 1, 2, 3), "no images": (0, 3, 2, 1)}
+SHAPES |= {"line": (2, 7, 3), "volume": (2, 3, 5, 4, 2)}
+OUTPUTS = {1: (11,), 2: (4, 11), 3: (2, 3, 5)}
 # a point of an image of up to 11 pixels is off by 11 · 4 · 2^-24, the slope between pixels of order 3 at most 10
 BOUND = 3e-5
 
 
-def points(n, seed=0):
+def points(n, seed=0, rank=2):
     """Points in and around the image, in 64ths shifted by a little: far from the halves where nearest jumps."""
-    return (np.random.default_rng([seed, n]).integers(-190, 190, (n, 4, 11, 2)) + 0.37) / 64
+    return (np.random.default_rng([seed, n]).integers(-190, 190, (n, *OUTPUTS[rank], rank)) + 0.37) / 64
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_grid_sample_is_its_formula(shape, options):
-    x, grid = normal(*shape).astype(np.float32), points(shape[0]).astype(np.float32)
+    x, grid = normal(*shape).astype(np.float32), points(shape[0], rank=len(shape) - 2).astype(np.float32)
     y = F.grid_sample(jnp.asarray(x), jnp.asarray(grid), **dict(zip(WORDS, options)))
     np.testing.assert_allclose(y, oracle.grid_sample(x, grid, *options), atol=BOUND)
 
@@ -44,11 +46,18 @@ def test_grid_sample_of_any_size(h, w, options, seed):
     np.testing.assert_allclose(y, oracle.grid_sample(x, grid, *options), atol=1e-11)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("shape", [(2, 7, 5, 3), (2, 1, 2, 3)], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        *itertools.product([(2, 7, 5, 3), (2, 1, 2, 3)], OPTIONS),
+        *[((2, 3, 5, 4, 3), o) for o in OPTIONS if o[0] != "cubic"],
+    ],
+    ids=str,
+)
 def test_grid_sample_agrees_with_torch(shape, options):
     torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle")
-    x, grid, cotangent = normal(*shape), points(2), normal(2, 4, 11, 3)
+    x, grid = normal(*shape), points(2, rank=len(shape) - 2)
+    cotangent = normal(*grid.shape[:-1], 3)
     with jax.enable_x64(True):
         function = lambda x, grid: F.grid_sample(x, grid, **dict(zip(WORDS, options)))
         y, pull = jax.vjp(function, jnp.asarray(x), jnp.asarray(grid))
@@ -65,14 +74,16 @@ def test_grid_sample_agrees_with_torch(shape, options):
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
-@pytest.mark.parametrize("size", [(7, 5), (1, 1), (1, 3)], ids=str)
+@pytest.mark.parametrize("size", [(7, 5), (1, 1), (1, 3), (3, 5, 2)], ids=str)
 @pytest.mark.filterwarnings("ignore:Since version 1.3:UserWarning")  # one pixel with align_corners
 def test_affine_grid_agrees_with_torch(size, align_corners):
     torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle")
-    theta = normal(2, 2, 3)
+    rank = len(size)
+    theta = normal(2, rank, rank + 1)
     expected = torch.nn.functional.affine_grid(torch.tensor(theta), [2, 3, *size], align_corners=align_corners)
+    turned = theta[:, ::-1, [*reversed(range(rank)), rank]]
     with jax.enable_x64(True):
-        y = F.affine_grid(jnp.asarray(theta[:, ::-1, [1, 0, 2]]), size, align_corners=align_corners)
+        y = F.affine_grid(jnp.asarray(turned), size, align_corners=align_corners)
     np.testing.assert_allclose(y, expected.numpy()[..., ::-1], rtol=0, atol=1e-12)
 
 
@@ -127,7 +138,7 @@ def test_rotate_takes_an_angle_an_image_and_a_colour_a_channel():
 
 
 ERRORS = {
-    "x": (ValueError, lambda: F.grid_sample(X[0], GRID), "grid_sample: x is float32[7,5,3]; it must have the axes (n, h"),
+    "x": (ValueError, lambda: F.grid_sample(X[0, 0], GRID), "grid_sample: x is float32[5,3]; it must have the axes (n, w"),
     "integers": (TypeError, lambda: F.grid_sample(X.astype(int), GRID), "grid_sample: x is int32[2,7,5,3]; it must be"),
     "grid": (
         ValueError,
@@ -145,6 +156,11 @@ ERRORS = {
         ValueError,
         lambda: F.grid_sample(X, GRID, padding_mode="reflect"),
         "grid_sample: padding_mode='reflect' is unknown; use \"zeros\", \"border\", \"reflection\"",
+    ),
+    "grid of a volume": (
+        ValueError,
+        lambda: F.grid_sample(X[None], GRID[None]),
+        "grid_sample: grid is float32[1,2,3,2,2]; it must have the axes (1, d, h, w, 3)",
     ),
     "theta": (
         ValueError,

@@ -30,22 +30,22 @@ def weights(t, method):
 
 
 def colour(image, at, method, padding_mode, align_corners, fill=0.0):
-    """The colour (c,) of an image (h, w, c) at a point in pixels, the centre of pixel 0 at 0."""
+    """The colour (c,) of an image (*space, c) at a point in pixels, the centre of pixel 0 at 0."""
     total = np.zeros(image.shape[-1])
-    for (i, u), (j, v) in itertools.product(*(weights(float(t), method).items() for t in at)):
-        places = [outside(k, n, padding_mode, align_corners) for k, n in zip((i, j), image.shape)]
-        total = total + u * v * (fill if None in places else image[tuple(places)])
+    for corner in itertools.product(*(weights(float(t), method).items() for t in at)):
+        places = [outside(k, n, padding_mode, align_corners) for (k, _), n in zip(corner, image.shape)]
+        total = total + math.prod(u for _, u in corner) * (fill if None in places else image[tuple(places)])
     return total
 
 
 def grid_sample(x, grid, method, padding_mode, align_corners):
-    """Every image of (n, h, w, c) at its points (n, H, W, 2) in [-1, 1]."""
+    """Every image of (n, *space, c) at its points (n, *outputs, axes) in [-1, 1]."""
     x, grid = np.asarray(x, np.float64), np.asarray(grid, np.float64)
-    size = np.array(x.shape[1:3])
+    size = np.array(x.shape[1:-1])
     at = (grid + 1) / 2 * (size - 1) if align_corners else ((grid + 1) * size - 1) / 2
-    y = np.zeros((*grid.shape[:3], x.shape[-1]))
-    for n, i, j in np.ndindex(*grid.shape[:3]):
-        y[n, i, j] = colour(x[n], at[n, i, j], method, padding_mode, align_corners)
+    y = np.zeros((*grid.shape[:-1], x.shape[-1]))
+    for place in np.ndindex(*grid.shape[:-1]):
+        y[place] = colour(x[place[0]], at[place], method, padding_mode, align_corners)
     return y
 
 
