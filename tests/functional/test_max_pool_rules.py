@@ -1,7 +1,5 @@
 """Max pooling against PyTorch, exactly: values, indices and gradients, ties, NaN and infinities; unpooling."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +11,8 @@ from jaxcnn import functional as F
 from tests.reference import pool as oracle
 from tests.reference.arrays import integers, normal
 from tests.reference.padding import resolve
+
+from .geometries import geometries
 
 torch = pytest.importorskip("torch")
 T = torch.nn.functional
@@ -72,15 +72,20 @@ def test_max_pool_is_torch_exactly(rank, options, fill, dtype):
     values, indices = getattr(T, f"max_pool{rank}d")(leaf, return_indices=True, **options)
     g = integers(*last(values).shape, seed=3).astype(dtype)  # integers: their sums are exact in any order
     values.backward(torch.tensor(np.moveaxis(g, -1, 1)))
+
+    @jax.jit
+    def all_of(x, g):
+        ours, pull, taken = jax.vjp(lambda x: F.max_pool_with_indices(x, **spoken(options)), x, has_aux=True)
+        return ours, taken, pull(g)[0], F.max_pool(x, **spoken(options))
+
     with jax.enable_x64(dtype == np.float64):
-        pool = functools.partial(F.max_pool_with_indices, **spoken(options))
-        ours, pull, taken = jax.vjp(pool, jnp.asarray(x), has_aux=True)
-        assert ours.dtype == dtype
+        ours, taken, gradient, alone = all_of(x, g)
+        assert ours.dtype == alone.dtype == dtype
         assert taken.dtype == jnp.int32
         np.testing.assert_array_equal(ours, last(values))
         np.testing.assert_array_equal(taken, last(indices))
-        np.testing.assert_array_equal(pull(jnp.asarray(g))[0], last(leaf.grad))
-        np.testing.assert_array_equal(F.max_pool(x, **spoken(options)), last(values))
+        np.testing.assert_array_equal(gradient, last(leaf.grad))
+        np.testing.assert_array_equal(alone, last(values))
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
@@ -95,26 +100,17 @@ def test_first_pixel_on_the_image_wins_over_padding(rank, options):
 @pytest.mark.parametrize(("rank", "options"), CASES)
 def test_min_pool_is_the_negated_max_pool(rank, options, fill):
     x = jnp.asarray(fill(*SHAPES[rank], dtype=np.float32))
-    options = spoken(options)
-    values, pull = jax.vjp(lambda x: F.min_pool(x, **options), x)
-    mirrored, push = jax.vjp(lambda x: -F.max_pool(-x, **options), x)
-    g = jnp.asarray(integers(*values.shape, seed=3).astype(np.float32))
+    pools = [lambda x: F.min_pool(x, **spoken(options)), lambda x: -F.max_pool(-x, **spoken(options))]
+    g = integers(*jax.eval_shape(pools[0], x).shape, seed=3).astype(np.float32)
+
+    @jax.jit
+    def both(x, g):
+        results = [jax.vjp(pool, x) for pool in pools]
+        return [(values, pull(g)[0]) for values, pull in results]
+
+    (values, gradient), (mirrored, other) = both(x, g)
     np.testing.assert_array_equal(values, mirrored)
-    np.testing.assert_array_equal(pull(g)[0], push(g)[0])
-
-
-@st.composite
-def geometries(draw):
-    """A small plane, and a window that fits into it."""
-    space = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
-    room = lambda k: st.integers(0, k - 1)
-    axis = lambda n: (
-        st.integers(1, 4)
-        .flatmap(lambda k: st.tuples(st.just(k), st.integers(1, 4), st.integers(1, 3), room(k), room(k)))
-        .filter(lambda v: (v[0] - 1) * v[2] + 1 <= n + v[3] + v[4])
-    )
-    size, stride, dilation, low, high = zip(*(draw(axis(n)) for n in space))
-    return space, size, {"stride": stride, "dilation": dilation, "padding": tuple(zip(low, high))}
+    np.testing.assert_array_equal(gradient, other)
 
 
 @given(geometries(), st.booleans())

@@ -3,6 +3,7 @@
 Prints one line a check, `name: error gathers`, where `error` is relative to one device and `gathers` counts all-gathers.
 """
 
+import functools
 import sys
 
 import jax
@@ -43,17 +44,22 @@ def report(name, got, want, gathers=0):
     print(f"{name}: {error:.1e} {gathers}")
 
 
+@functools.cache
+def one_device(name):
+    x, kernel, loss = case(name)
+    return jax.device_get(jax.jit(jax.grad(loss, (0, 1)))(x, kernel))
+
+
 def split_by_compiler(name, kind, spec):
     x, kernel, loss = case(name)
-    want = jax.grad(loss, (0, 1))(x, kernel)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
     with jax.set_mesh(mesh):
         xs, ks = (jax.device_put(v, NamedSharding(mesh, s)) for v, s in ((x, spec), (kernel, P())))
-        step = jax.jit(jax.grad(loss, (0, 1)))
-        gathers = step.lower(xs, ks).compile().as_text().count("all-gather(")
-        got = step(xs, ks)
+        program = jax.jit(jax.grad(loss, (0, 1))).lower(xs, ks).compile()
+        got = program(xs, ks)
         assert kind == AxisType.Auto or jax.typeof(got[0]).sharding.spec == jax.typeof(xs).sharding.spec
-        report(f"{name} {kind.name} {spec}", jax.device_get(got), want, gathers)
+        gathers = program.as_text().count("all-gather(")
+        report(f"{name} {kind.name} {spec}", jax.device_get(got), one_device(name), gathers)
 
 
 def mapped(name):
@@ -62,7 +68,7 @@ def mapped(name):
     options = {"mesh": mesh, "in_specs": (P("data"), P()), "out_specs": P()}
     total = jax.shard_map(lambda x, k: lax.psum(loss(x, k), "data"), **options)
     inner = jax.shard_map(lambda x, k: jax.grad(loss, 1)(x, k), **options)
-    want = jax.grad(loss, (0, 1))(x, kernel)
+    want = one_device(name)
     report(f"{name} grad of shard_map", jax.device_get(jax.jit(jax.grad(total, (0, 1)))(x, kernel)), want)
     report(f"{name} grad in shard_map", [jax.device_get(jax.jit(inner)(x, kernel))], want[1:])
 
@@ -71,7 +77,7 @@ def explicit_vmap():
     x, kernel, _ = case("dense")
     one = lambda x, k: jnp.sum(F.conv(x[None], k) ** 2)
     each = lambda x, k: jax.vmap(jax.grad(one, 1), (0, None))(x, k)
-    want = each(x, kernel)
+    want = jax.jit(each)(x, kernel)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Explicit,))
     with jax.set_mesh(mesh):
         xs, ks = (jax.device_put(v, NamedSharding(mesh, s)) for v, s in ((x, P("data")), (kernel, P())))
