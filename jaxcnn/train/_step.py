@@ -166,7 +166,13 @@ def make_batch_step(
     mix: Mix | None = None,
     sharding: jax.sharding.Sharding | None = None,
 ) -> Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]:
-    """A step on images as they come from a stream, uint8 `(n, h, w, c)`; the arguments are those of `make_epoch`."""
+    """A step on images as they come from a stream, uint8 `(n, h, w, c)`; the arguments are those of `make_epoch`.
+
+    >>> mean = make_batch_step(lambda state, images, labels: (state, images.mean()), lambda images: images / 255)
+    >>> state = TrainState(None, None, None, jnp.zeros((), jnp.int32), jax.random.key(0))
+    >>> mean(state, jnp.full((2, 4, 4, 1), 255, jnp.uint8), jnp.zeros(2, jnp.int32))[1].item()
+    1.0
+    """
     update = _make_update(step, prepare, augment, mix, sharding)
     draws = np.uint32(2**32 - 1)  # beside the keys of the steps, which count from 0
     return lambda state, images, labels: update(state, jax.random.fold_in(state.key, draws), images, labels)
