@@ -8,7 +8,7 @@ handed out: a stream that is restored goes on with the one that would have come 
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import jax
@@ -61,9 +61,9 @@ class StreamedSet:
     train: RandomAccess
     test: Split
     class_names: tuple[str, ...]
-    workers: int = 0
-    ahead: int = 2
-    sampled: int = 1000
+    workers: int = field(default=0, kw_only=True)
+    ahead: int = field(default=2, kw_only=True)
+    sampled: int = field(default=1000, kw_only=True)
 
     def __post_init__(self) -> None:
         per_axis(self.sampled, 1, what="sampled", name="StreamedSet", least=1)
