@@ -72,7 +72,7 @@ class Conv(nnx.Module):
         shape = (*size, in_features // groups, out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options("Conv", size, stride, padding, padding_mode, dilation, groups=groups)
+        self.options = options("Conv", size, stride, padding, padding_mode, dilation, groups=groups)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
@@ -111,7 +111,7 @@ class DepthwiseConv(nnx.Module):
         self.kernel = nnx.Param(kernel_init(rngs.params(), (*size, in_features, multiplier), param_dtype))
         out_features = in_features * multiplier
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options("DepthwiseConv", size, stride, padding, padding_mode, dilation)
+        self.options = options("DepthwiseConv", size, stride, padding, padding_mode, dilation)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
@@ -154,7 +154,7 @@ class SeparableConv(nnx.Module):
         self.depthwise_kernel = nnx.Param(depthwise_init(rngs.params(), (*size, in_features, multiplier), param_dtype))
         self.pointwise_kernel = nnx.Param(pointwise_init(rngs.params(), (middle, out_features), param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options("SeparableConv", size, stride, padding, padding_mode, dilation)
+        self.options = options("SeparableConv", size, stride, padding, padding_mode, dilation)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n *space in_features"]) -> Float[Array, "n *outputs out_features"]:
@@ -204,7 +204,7 @@ class SpatiallySeparableConv(nnx.Module):
         self.column = nnx.Param(kernel_init(rngs.params(), (kh, in_features, middle), param_dtype))
         self.row = nnx.Param(kernel_init(rngs.params(), (kw, middle, out_features), param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.options = _options("SpatiallySeparableConv", size, stride, padding, padding_mode, dilation)
+        self.options = options("SpatiallySeparableConv", size, stride, padding, padding_mode, dilation)
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n h w in_features"]) -> Float[Array, "n oh ow out_features"]:
@@ -239,7 +239,7 @@ def _size(name: str, kernel_size: Ints, rank: int) -> tuple[int, ...]:
     return per_axis(kernel_size, axes, what="kernel_size", name=name, least=1)
 
 
-def _options(
+def options(
     name: str, size: tuple[int, ...], stride: Ints, padding: Padding, padding_mode: str, dilation: Ints, **more: int
 ) -> dict[str, Any]:
     """The options, checked on an image that is large enough, and hashable."""
@@ -248,5 +248,5 @@ def _options(
     _check.one_of(name, "padding_mode", padding_mode, MODES)
     padding = padding.tolist() if isinstance(padding, np.ndarray) else padding
     freeze = lambda v: tuple(map(freeze, v)) if isinstance(v, (list, tuple)) else v
-    options: dict[str, Any] = {"stride": window.stride, "padding": freeze(padding), "padding_mode": padding_mode}
-    return options | {"dilation": window.dilation} | more
+    fixed: dict[str, Any] = {"stride": window.stride, "padding": freeze(padding), "padding_mode": padding_mode}
+    return fixed | {"dilation": window.dilation} | more

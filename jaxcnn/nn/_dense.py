@@ -1,4 +1,4 @@
-"""`Dense` and `Dropout`."""
+"""`Dense`, `Dropout` and `StochasticDepth`."""
 
 import jax
 import jax.numpy as jnp
@@ -63,5 +63,26 @@ class Dropout(nnx.Module):
     def __call__(self, x: Float[Array, "..."], *, train: bool) -> Float[Array, "..."]:
         if not train or self.rngs is None:
             return x
-        keep = jax.random.bernoulli(self.rngs(), 1 - self.rate, x.shape)
+        keep = jax.random.bernoulli(self.rngs(), 1 - self.rate, self.shape(x))
         return jnp.where(keep, x / (1 - self.rate), 0).astype(x.dtype)
+
+    def shape(self, x: Array) -> tuple[int, ...]:
+        """Shape of what is drawn: one number an entry."""
+        return x.shape
+
+
+class StochasticDepth(Dropout):
+    """`Dropout` of whole examples: what a residual branch adds is 0 for a share `rate` of the images, scaled for the others.
+
+    Reference: Huang et al., Deep networks with stochastic depth (2016).
+
+    Raises: ValueError for a rate outside [0, 1).
+
+    >>> x = StochasticDepth(0.5, rngs=nnx.Rngs(0))(jnp.ones((8, 3, 3, 2)), train=True)
+    >>> bool((x == x[:, :1, :1, :1]).all())  # an image is dropped or doubled as a whole
+    True
+    """
+
+    def shape(self, x: Array) -> tuple[int, ...]:
+        """Shape of what is drawn: one number an example."""
+        return (len(x), *(1,) * (x.ndim - 1))

@@ -1,4 +1,4 @@
-"""`BatchNorm` with the right running variance."""
+"""`BatchNorm` with the right running variance, and `LayerNorm`."""
 
 import jax.numpy as jnp
 from flax import nnx
@@ -66,3 +66,25 @@ class BatchNorm(nnx.Module):
         for running, batch in ((self.mean, mean), (self.var, variance * (count / (count - 1)))):
             running[...] = (1 - self.momentum) * running[...] + self.momentum * batch.astype(running.dtype)
         return mean, variance
+
+
+class LayerNorm(nnx.Module):
+    """`functional.layer_norm` of each pixel over its channels, with a learned scale and bias.
+
+    Raises: ValueError if the last axis of x is not `num_features` long.
+
+    >>> LayerNorm(2, epsilon=1e-12, rngs=nnx.Rngs(0))(jnp.array([[1.0, 3.0]])).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    def __init__(self, num_features: int, *, epsilon: float = 1e-5, param_dtype=jnp.float32, rngs: nnx.Rngs):
+        (num_features,) = counts("LayerNorm", num_features=num_features)
+        if not epsilon > 0:
+            raise ValueError(f"LayerNorm: epsilon={epsilon} must be positive")
+        del rngs  # nothing is random here
+        self.scale = nnx.Param(jnp.ones((num_features,), param_dtype))
+        self.bias = nnx.Param(jnp.zeros((num_features,), param_dtype))
+        self.epsilon = epsilon
+
+    def __call__(self, x: Float[Array, "... c"]) -> Float[Array, "... c"]:
+        return F.layer_norm(x, self.scale[...], self.bias[...], epsilon=self.epsilon)

@@ -64,6 +64,16 @@ MODULES = {  # name: (constructor, shapes of its parameters, the functional call
         {"alpha": (4,)},
         lambda m, x: F.mixed_pool(x, 2, 0.5),
     ),
+    "ConvTranspose": (
+        lambda r: nn.ConvTranspose(4, 6, (3, 2), stride=2, padding=1, groups=2, rngs=r),
+        {"kernel": (3, 2, 3, 4), "bias": (6,)},
+        lambda m, x: F.conv_transpose(x, m.kernel[...], m.bias[...], stride=2, padding=1, groups=2),
+    ),
+    "LayerNorm": (
+        lambda r: nn.LayerNorm(4, epsilon=0.1, rngs=r),
+        {"scale": (4,), "bias": (4,)},
+        lambda m, x: F.layer_norm(x, epsilon=0.1),
+    ),
     "MaxPool": (lambda r: nn.MaxPool(3, stride=2), {}, lambda m, x: F.max_pool(x, 3, stride=2)),
     "AvgPool": (lambda r: nn.AvgPool(2, padding=1), {}, lambda m, x: F.avg_pool(x, 2, padding=1)),
 }
@@ -115,6 +125,13 @@ def test_conv_dtype_computes_in_it(dtype):
         (lambda: nn.Conv(3, 4, 3, groups=2, rngs=nnx.Rngs(0)), "Conv: groups=2 must divide in_features=3"),
         (lambda: nn.Conv(3, 4, 0, rngs=nnx.Rngs(0)), "Conv: kernel_size=0 must be at least 1"),
         (lambda: nn.Conv(3, 4, (3,) * 4, rngs=nnx.Rngs(0)), "Conv: kernel_size="),
+        (
+            lambda: nn.ConvTranspose(3, 4, 2, groups=3, rngs=nnx.Rngs(0)),
+            "ConvTranspose: groups=3 must divide in_features=3",
+        ),
+        (lambda: nn.ConvTranspose(3, 4, 2, stride=0, rngs=nnx.Rngs(0)), "ConvTranspose: stride=0 must be at least 1"),
+        (lambda: nn.LayerNorm(3, epsilon=0, rngs=nnx.Rngs(0)), "LayerNorm: epsilon=0 must be positive"),
+        (lambda: nn.LayerNorm(3, rngs=nnx.Rngs(0))(X), "layer_norm: scale is"),
         (lambda: nn.Dropout(1.0, rngs=nnx.Rngs(0)), "Dropout: rate=1.0"),
         (lambda: nn.Dense(3, 4, rngs=nnx.Rngs(0))(jnp.ones((2, 5))), r"Dense: x has the shape \(2, 5\)"),
         (lambda: nn.Dense(3, 3, rngs=nnx.Rngs(0))(jnp.ones(())), r"Dense: x has the shape \(\)"),
@@ -197,3 +214,19 @@ def test_dropout_scales_and_stops():
     assert abs((dropped == 0).mean() - 0.25) < 0.02
     assert not np.array_equal(dropped, layer(x, train=True))
     np.testing.assert_array_equal(layer(x, train=False), x)
+
+
+def test_stochastic_depth_drops_whole_examples():
+    layer = nn.StochasticDepth(0.25, rngs=nnx.Rngs(0))
+    x = jnp.ones((4000, 2, 3, 5))
+    kept = np.asarray(layer(x, train=True)).reshape(4000, -1)
+    np.testing.assert_array_equal(kept.min(1), kept.max(1))
+    assert set(np.unique(kept)) == {0.0, np.float32(1 / 0.75)}
+    assert abs((kept[:, 0] == 0).mean() - 0.25) < 0.03
+    np.testing.assert_array_equal(layer(x, train=False), x)
+
+
+def test_layer_norm_scales_and_shifts():
+    layer = nn.LayerNorm(4, rngs=nnx.Rngs(0))
+    layer.scale[...], layer.bias[...] = jnp.arange(4.0), jnp.ones(4)
+    np.testing.assert_allclose(layer(X), F.layer_norm(X) * jnp.arange(4.0) + 1, rtol=1e-5, atol=1e-6)
