@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
 from jaxcnn import functional
@@ -28,6 +29,19 @@ def test_readme_augmentation_runs():
     exec(EXAMPLES[1], names)
     assert names["x"].shape == (128, 32, 32, 3)
     assert names["labels"].shape == (128, 10)
+
+
+def test_readme_models_run():
+    names: dict = {}
+
+    def run():  # traced alone: nothing is compiled
+        exec(EXAMPLES[2], names)
+        return names["logits"], names["maps"]
+
+    logits, maps = jax.eval_shape(run)
+    assert logits.shape == (1, 10)
+    assert sorted(y.shape[1] for y in maps.values()) == [2, 4, 8, 16, 32]
+    assert names["models"].list("resnet*") == ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 
 # conv_tbc to upsample: what `torch.nn.functional` calls convolution, pooling, vision, folding and normalisation

@@ -1,37 +1,89 @@
-"""Architectures, one family a file. `create(name, ...)` builds one; `REGISTRY` lists them literally."""
+"""Architectures, one family a file. `create(name, ...)` builds one; `REGISTRY` lists them, `list(pattern)` by pattern."""
 
+import builtins
 from collections.abc import Callable
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import partial
+from inspect import signature
 
 from flax import nnx
 
+from . import convnext, mobilenet_v3, resnet, squeezenet, vgg
+from ._pyramid import pyramid as pyramid
 from ._tap import Tap as Tap
 from ._tap import identity as identity
+from .alexnet import AlexNet as AlexNet
 from .cifar_resnet import DEPTHS, of_depth
 from .cifar_resnet import CifarResNet as CifarResNet
+from .convnext import ConvNeXt as ConvNeXt
 from .dense import DenseNetwork as DenseNetwork
 from .lenet import LeNet5 as LeNet5
 from .lenet import LeNet5Original as LeNet5Original
+from .mobilenet_v1 import MobileNetV1 as MobileNetV1
+from .mobilenet_v2 import MobileNetV2 as MobileNetV2
+from .mobilenet_v3 import MobileNetV3 as MobileNetV3
 from .plain import PlainNetwork as PlainNetwork
+from .resnet import ResNet as ResNet
+from .squeezenet import SqueezeNet as SqueezeNet
+from .unet import UNet as UNet
+from .vgg import VGG as VGG
 
-REGISTRY: dict[str, tuple[Callable[..., nnx.Module], tuple[int, int]]] = {  # name: constructor, image size (h, w)
+Entry = tuple[Callable[..., nnx.Module], tuple[int, int]]
+
+
+def _family(model: Callable[..., nnx.Module], variants: dict[str, dict], side: int = 224) -> dict[str, Entry]:
+    """The entries of a family whose every variant is made for images of side × side pixels."""
+    return {name: (partial(model, **options), (side, side)) for name, options in variants.items()}
+
+
+REGISTRY: dict[str, Entry] = {  # name: constructor, image size (h, w)
     "lenet5": (LeNet5, (28, 28)),
     "lenet5_1998": (LeNet5Original, (32, 32)),
     "dense": (DenseNetwork, (28, 28)),
     "plain": (PlainNetwork, (28, 28)),
     **{f"cifar_resnet{depth}": (of_depth(depth), (32, 32)) for depth in DEPTHS},
+    "alexnet": (AlexNet, (224, 224)),
+    **_family(VGG, vgg.VARIANTS),
+    **_family(ResNet, resnet.VARIANTS),
+    **_family(SqueezeNet, squeezenet.VARIANTS),
+    "mobilenet_v1": (MobileNetV1, (224, 224)),
+    "mobilenet_v2": (MobileNetV2, (224, 224)),
+    **_family(MobileNetV3, mobilenet_v3.VARIANTS),
+    **_family(ConvNeXt, convnext.VARIANTS),
+    "unet": (UNet, (572, 572)),
 }
 
 
 def create(name: str, *, rngs: nnx.Rngs, **options) -> nnx.Module:
-    """The model of that name; `options` are its constructor's: `num_classes`, `in_features`, `image_size`, …
+    """The model of that name; `options` are its constructor's: `num_classes`, `in_features`, `dtype`, `image_size`, …
 
-    Raises: ValueError for an unknown name, with the nearest ones.
+    A model that takes images of any size has no `image_size`; the word is then passed over.
+
+    Raises: ValueError for an unknown name, with the nearest ones; TypeError for an option that the constructor does not have.
 
     >>> type(create("lenet5", num_classes=3, rngs=nnx.Rngs(0))).__name__
     'LeNet5'
     """
-    return _entry("create", name)[0](**({"image_size": image_size(name)} | options), rngs=rngs)
+    build, size = _entry("create", name)
+    words = [*signature(getattr(build, "func", build).__init__).parameters][1:]
+    if "image_size" in words:
+        options = {"image_size": size} | options
+    else:
+        options.pop("image_size", None)
+    unknown = [word for word in options if word not in words]
+    if unknown:
+        raise TypeError(f"create: {name} has no option {unknown[0]!r}; use {', '.join(words)}")
+    return build(**options, rngs=rngs)
+
+
+def list(pattern: str = "*", /) -> builtins.list[str]:
+    """The names that match a pattern of `*`, `?` and `[…]`, in the order of `REGISTRY`.
+
+    >>> list("resnet?0")
+    ['resnet50']
+    """
+    return [name for name in REGISTRY if fnmatchcase(name, pattern)]
 
 
 def image_size(name: str) -> tuple[int, int]:
@@ -45,8 +97,8 @@ def image_size(name: str) -> tuple[int, int]:
     return _entry("image_size", name)[1]
 
 
-def _entry(function: str, name: str):
+def _entry(function: str, name: str) -> Entry:
     if name not in REGISTRY:
-        near = get_close_matches(name, REGISTRY, n=3, cutoff=0.4) or list(REGISTRY)
+        near = get_close_matches(name.lower().replace("-", "_"), REGISTRY, n=3, cutoff=0.4) or ["see models.list()"]
         raise ValueError(f"{function}: there is no model {name!r}; nearest: {', '.join(near)}")
     return REGISTRY[name]

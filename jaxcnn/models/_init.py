@@ -36,6 +36,7 @@ def uniform(bound: float) -> Initializer:
 def conv(in_features: int, out_features: int, kernel_size: int, **options) -> nn.Conv:
     """`nn.Conv` whose kernel and bias start as PyTorch's.
 
+    >>> from flax import nnx
     >>> conv(1, 2, 5, rngs=nnx.Rngs(0)).kernel.shape
     (5, 5, 1, 2)
     """
@@ -46,6 +47,7 @@ def conv(in_features: int, out_features: int, kernel_size: int, **options) -> nn
 def dense(in_features: int, out_features: int, **options) -> nn.Dense:
     """`nn.Dense` whose kernel and bias start as PyTorch's.
 
+    >>> from flax import nnx
     >>> dense(1, 2, rngs=nnx.Rngs(0)).bias.shape
     (2,)
     """

@@ -1,0 +1,141 @@
+"""PyTorch's state dicts in our modules, and torchvision's definitions on a PyTorch that has none of its compiled operations."""
+
+import importlib
+import importlib.util
+import sys
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxcnn.interpret import capture
+from jaxcnn.weights._layout import entries
+
+
+def torchvision_models():
+    """`torchvision.models`; skips the test where torch or torchvision is not installed."""
+    torch = pytest.importorskip("torch")
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module("torchvision.models")
+        except (
+            RuntimeError
+        ):  # its compiled operations do not fit this PyTorch: two are asked for on import, none by a model
+            _declare(torch)
+        try:
+            return importlib.import_module("torchvision.models")
+        except RuntimeError as error:
+            pytest.skip(f"torchvision does not run with this PyTorch: {error}")
+
+
+def _declare(torch):
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+    torchvision_models.library = library  # what it declares lasts as long as it does
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+
+
+def random_network(build, seed=0):
+    """What `build()` makes, with numbers of our own: He's kernels, norms near the identity, every vector random."""
+    import torch
+
+    with torch.device("meta"):
+        network = build()
+    network = network.to_empty(device="cpu")
+    random = np.random.default_rng(seed)
+    for name, tensor in network.state_dict().items():
+        tensor.copy_(torch.from_numpy(np.asarray(_numbers(random, name, tuple(tensor.shape)))))
+    return network
+
+
+def _numbers(random, name, shape):
+    noise = random.standard_normal(shape, np.float32)
+    if len(shape) in (2, 4):
+        return noise * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+    if name.endswith("running_var"):
+        return 1 + 0.5 * np.abs(noise)
+    if name.endswith(("weight", "layer_scale")):
+        return 1 + 0.1 * noise
+    return 0.1 * noise if shape else np.zeros(())
+
+
+def blank(build):
+    """What `build` makes, all zeros: nothing is compiled for its random numbers."""
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: build(rngs=nnx.Rngs(0))))
+    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    zeros = lambda leaf: jax.random.key(0) if is_key(leaf) else jnp.asarray(np.zeros(leaf.shape, leaf.dtype))
+    return nnx.merge(graphdef, jax.tree.map(zeros, state))
+
+
+def load(model, state_dict):
+    """Puts a state dict into a model of ours; the names must be the same on both sides."""
+    ours = {entry.torch: entry for entry in entries(model)}
+    theirs = {name: v.detach().numpy() for name, v in state_dict.items() if not name.endswith("num_batches_tracked")}
+    assert ours.keys() == theirs.keys()
+    for name, entry in ours.items():
+        value = entry.from_torch(theirs[name])
+        assert value.shape == entry.variable.shape, name
+        entry.variable[...] = jnp.asarray(value)
+
+
+def gradients(model, x, weights, *, auxiliary=()):
+    """Logits and input gradients in evaluation and in training, parameter gradients and running moments, in one program.
+
+    The loss is the sum of logits times weights. Where there are auxiliary heads (names of taps) theirs are added in training, and
+    the parameter gradients are those of training, else of evaluation. The last two are by PyTorch's names, in its layout.
+    """
+    graphdef, parameters, state = nnx.split(model, nnx.Param, ...)
+
+    def loss(parameters, x, train):
+        network = nnx.merge(graphdef, parameters, state, copy=True)
+        y, seen = capture(network, x, train=train)
+        extra = sum(jnp.vdot(seen[name], weights) for name in auxiliary) if train else 0.0
+        return jnp.vdot(y, weights) + extra, (y, nnx.state(network, nnx.BatchStat))
+
+    @jax.jit
+    def both(parameters, x):
+        which = [(0, 1), 1] if not auxiliary else [1, (0, 1)]
+        grad = [jax.value_and_grad(loss, argnums, has_aux=True) for argnums in which]
+        ((_, (logits, _)), first), ((_, (trained, moved)), second) = (
+            grad[0](parameters, x, False),
+            grad[1](parameters, x, True),
+        )
+        (dp, dx), dx_train = (first, second) if not auxiliary else ((second[0], first), second[1])
+        return (logits, dx), (trained, dx_train), dp, moved
+
+    evaluation, training, dp, moved = both(parameters, x)
+    after = nnx.merge(graphdef, dp, state, copy=True)
+    nnx.update(after, moved)
+    return evaluation, training, _torch_layout(after, nnx.Param), _torch_layout(after, nnx.BatchStat)
+
+
+def _torch_layout(model, kind):
+    found = [entry for entry in entries(model) if isinstance(entry.variable, kind)]
+    return {entry.torch: entry.to_torch(np.asarray(entry.variable[...])) for entry in found}
+
+
+def torch_gradients(network, x, weights, *, train):
+    """Logits and input gradient, both channels last; parameter gradients stay in the network."""
+    import torch
+
+    network.zero_grad()
+    x = torch.tensor(x).permute(0, 3, 1, 2).requires_grad_()
+    outputs = network.train(train)(x)
+    outputs = (outputs,) if isinstance(outputs, torch.Tensor) else [y for y in outputs if y is not None]
+    sum((y * torch.tensor(weights)).sum() for y in outputs).backward()
+    return outputs[0].detach().numpy(), x.grad.permute(0, 2, 3, 1).numpy()
+
+
+def relative(ours, theirs):
+    """Largest difference, relative to the largest number."""
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    return np.abs(ours - theirs).max() / np.abs(theirs).max()
