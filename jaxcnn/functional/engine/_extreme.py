@@ -17,8 +17,8 @@ from jax import Array, lax
 
 from jaxcnn.geometry import Window
 
-from ..lowering import every
-from ._views import RUNS, Run, join, padded, reduce_axis, reduce_window, runs, view
+from ..lowering import Run, every, join, runs, view
+from ._views import RUNS, padded, reduce_axis, reduce_window
 
 
 def tap_dtype(window: Window) -> np.dtype:

@@ -6,5 +6,9 @@ from ._case import every as every
 from ._choice import LOWERINGS as LOWERINGS
 from ._choice import choose as choose
 from ._choice import evaluate as evaluate
-from ._choice import evaluate_stacked as evaluate_stacked
 from ._choice import rank as rank
+from ._runs import Run as Run
+from ._runs import join as join
+from ._runs import runs as runs
+from ._runs import view as view
+from ._stacked import evaluate_stacked as evaluate_stacked

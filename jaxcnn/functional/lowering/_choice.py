@@ -11,12 +11,12 @@ from types import ModuleType
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from . import (
     _winograd,
     blocks,
+    border,
     depth_sum,
     direct,
     fft,
@@ -24,7 +24,9 @@ from . import (
     images,
     patches,
     phases,
+    planes,
     row_loop,
+    shifted,
     subpixel,
     tap_sum,
     winograd,
@@ -36,9 +38,12 @@ LOWERINGS: dict[str, ModuleType] = {
     "direct": direct,
     "patches": patches,
     "tap_sum": tap_sum,
+    "border": border,
     "row_loop": row_loop,
     "blocks": blocks,
+    "shifted": shifted,
     "images": images,
+    "planes": planes,
     "phases": phases,
     "subpixel": subpixel,
     "fold": fold,
@@ -47,6 +52,12 @@ LOWERINGS: dict[str, ModuleType] = {
     "winograd": winograd,
     "winograd4": winograd4,
 }
+
+
+STREAMS = jax.__version_info__ >= (
+    0,
+    12,
+)  # XLA:CPU reads a large 1×1 convolution faster than a product; 0.10.2 at half the rate
 
 
 class Rule(NamedTuple):
@@ -66,7 +77,8 @@ def _strided_gradient(case: Case) -> bool:
     return case.direction == "input_grad" and not case.unit_stride
 
 
-def _depthwise(case: Case) -> bool:
+def depthwise(case: Case) -> bool:
+    """Whether every channel is convolved alone."""
     return case.groups > 1 and case.c_in_of_group == 1 and case.c_out_of_group == 1
 
 
@@ -125,7 +137,15 @@ def _wide_map(case: Case) -> bool:
     return prod(case.outputs[-2:]) >= 784
 
 
+def _streamed(case: Case) -> bool:
+    """1×1 to fewer channels, whose operand leaves the cache: bound by reading it."""
+    fewer = contracted(case) > (case.c_in if case.direction == "input_grad" else case.c_out)
+    large = 4 * case.positions * contracted(case) >= 32 << 20
+    return STREAMS and case.direction != "kernel_grad" and case.taps == 1 and case.groups == 1 and fewer and large
+
+
 CPU: tuple[Rule, ...] = (
+    Rule("direct", _streamed, "1×1 to fewer channels from memory: XLA:CPU reads ahead (jax 0.12 and later)"),
     Rule(
         "patches",
         lambda case: case.taps == 1 and case.groups == 1 and (case.unit_stride or case.direction != "conv"),
@@ -153,12 +173,22 @@ CPU: tuple[Rule, ...] = (
         lambda case: _strided_gradient(case) and case.groups > 1 and contracted(case) <= 4,
         "XLA:CPU multiplies the zeros between strided outputs, one group at a time",
     ),
-    Rule("row_loop", _depthwise, "depthwise kernel gradient: accumulated in cache, row by row"),
-    Rule("tap_sum", _depthwise, "depthwise: nothing to contract but the window"),
+    Rule(
+        "row_loop",
+        lambda case: case.groups > 1 and case.c_out_of_group <= 8,
+        "kernel gradient of narrow groups: accumulated in cache, row by row",
+    ),
+    Rule("border", depthwise, "depthwise: nothing to contract but the window; no padded copy of the image"),
+    Rule("tap_sum", depthwise, "depthwise: nothing to contract but the window"),
     Rule(
         "tap_sum",
         lambda case: case.groups > 1 and case.direction != "kernel_grad" and _narrow(case),
         "a few channels a group: a matrix product would be too narrow",
+    ),
+    Rule(
+        "shifted",
+        lambda case: case.taps > 1 and contracted(case) >= 32 and case.positions <= case.c_out,
+        "groups whose kernel is larger than the images: one batched product, shifted and added",
     ),
     Rule(
         "blocks",
@@ -188,6 +218,11 @@ CPU: tuple[Rule, ...] = (
         "XLA:CPU has no tuned convolution of volumes: planes, a tap of the depth at a time",
     ),
     Rule(
+        "planes",
+        lambda case: case.taps * case.c_in <= 150 and 4 * case.positions * case.taps * case.c_in >= 4 << 20,
+        "the kernel gradient of a first layer: a product of patches that lie channel by channel",
+    ),
+    Rule(
         "images",
         lambda case: case.n >= 4 and _bytes_of_g(case) >= 20 << 20,
         "a large kernel gradient: what is read for each tap leaves the cache",
@@ -197,7 +232,7 @@ CPU: tuple[Rule, ...] = (
 ELSEWHERE: tuple[Rule, ...] = (
     Rule(
         "tap_sum",
-        lambda case: _depthwise(case) and set(case.window.dilation) != {1} and case.direction != "kernel_grad",
+        lambda case: depthwise(case) and set(case.window.dilation) != {1} and case.direction != "kernel_grad",
         "dilated depthwise convolutions are slower than dense ones there (jax#26266)",
     ),
     Rule(
@@ -232,39 +267,3 @@ def choose(case: Case, forced: str = "auto") -> str:
 def evaluate(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
     """The case by the lowering chosen for it."""
     return getattr(LOWERINGS[choose(case, lowering)], case.direction)(a, b, case)
-
-
-def _stacks(case: Case, name: str) -> bool:
-    """Whether stacked problems are better written as one: products of what is there, and sums that XLA fuses with what follows.
-
-    A map that is never written is one that is never read: of 8 models it lies outside the cache. Not narrow ones (LeNet-5's 6
-    channels fill no vector), and not where an image is padded or spread first.
-    """
-    if name == "tap_sum":
-        return case.direction == "conv" and case.groups == 1 and case.c_out >= 16
-    return name == "phases" and _depthwise(case) or name == "patches" and patches.tiles(case)
-
-
-def evaluate_stacked(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
-    """Independent problems along the first axis of both operands: one after the other on one CPU, else batched."""
-    one = lambda a, b: evaluate(a, b, case, lowering)
-    if case.platform == "cpu" and not case.partitioned and not _stacks(case, choose(case, lowering)):
-        return _one_by_one(one, a, b)
-    return jax.vmap(one)(a, b)
-
-
-def _one_by_one(one: Callable[[Array, Array], Array], a: Array, b: Array) -> Array:
-    """A loop that writes each result into its place.
-
-    Not `lax.map`: the zeros that it writes into are one constant for all such loops of a program, kept until the last one and
-    copied for each. An axis of length 1 goes before the loop, for its place in the layout costs a copy of the whole stack.
-    """
-    result = jax.eval_shape(one, a[0], b[0])
-    stacks = [v.reshape(v.shape[0], *v.shape[2:]) if v.shape[1] == 1 else v for v in (a, b)]
-
-    def step(i: Array, y: Array) -> Array:
-        of = (lax.dynamic_index_in_dim(s, i, keepdims=False).reshape(v.shape[1:]) for s, v in zip(stacks, (a, b)))
-        return lax.dynamic_update_index_in_dim(y, one(*of), i, 0)
-
-    anything = a[(0,) * a.ndim].astype(result.dtype)
-    return lax.fori_loop(0, a.shape[0], step, jnp.broadcast_to(anything, (a.shape[0], *result.shape)))

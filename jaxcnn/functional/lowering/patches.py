@@ -7,6 +7,7 @@ reshape. Elsewhere P is `taps` times larger than the output, so it is built in b
 Reference: Chellapilla, Puri & Simard, High performance convolutional neural networks for document processing (2006).
 """
 
+from collections.abc import Callable
 from math import prod
 
 import jax.numpy as jnp
@@ -25,11 +26,17 @@ def supports(case: Case) -> str | None:
         return None
     if case.direction == "input_grad" and not case.unit_stride:
         return f"windows of {case.window.size} at stride {case.window.stride} overlap: their gradients do not fold by reshape"
-    if _bytes_of_image(case) > 2 * BLOCK:
-        return f"the patches of one image are {_bytes_of_image(case) >> 20} MiB; at most {2 * BLOCK >> 20}"
+    if reason := too_large(case):
+        return reason
     if case.partitioned and blocks(case) > 1:
         return "its loop over blocks of images would gather a batch that lies on several devices"
     return None
+
+
+def too_large(case: Case) -> str | None:
+    """Why the patches of one image do not fit into memory."""
+    size = _bytes_of_image(case)
+    return f"the patches of one image are {size >> 20} MiB; at most {2 * BLOCK >> 20}" if size > 2 * BLOCK else None
 
 
 def tiles(case: Case) -> bool:
@@ -56,21 +63,34 @@ def input_grad(g: Array, kernel: Array, case: Case) -> Array:
 
 def kernel_grad(x: Array, g: Array, case: Case) -> Array:
     """`Pᵀ · g`, the blocks added up."""
-    if tiles(case) or blocks(case) == 1:
-        rows = patches(x, case)  # (n·outputs, taps·c_in)
-        places = tuple(range(rows.ndim - 1))
-        dk = lax.dot_general(rows, g.reshape(*rows.shape[:-1], -1), ((places, places), ((), ())))  # (taps·c_in, c_out)
-        return dk.reshape(case.kernel_shape)
-    count = blocks(case)
+    return _of_rows(x, g, case) if tiles(case) else over_blocks(_of_rows, x, g, case, blocks(case))
+
+
+def over_blocks(gradient: Callable[[Array, Array, Case], Array], x: Array, g: Array, case: Case, count: int) -> Array:
+    """A kernel gradient summed over a loop of `count` runs of images."""
+    if count == 1:
+        return gradient(x, g, case)
     part = case.replace(n=case.n // count)
-    xs, gs = (v.reshape(count, case.n // count, *v.shape[1:]) for v in (x, g))  # (blocks, n/blocks, …)
+    xs, gs = (v.reshape(count, part.n, *v.shape[1:]) for v in (x, g))  # (blocks, n/blocks, …)
 
     def step(i, total):
-        rows = patches(lax.dynamic_index_in_dim(xs, i, 0, False), part)
-        of_g = lax.dynamic_index_in_dim(gs, i, 0, False).reshape(-1, case.c_out)
-        return total + lax.dot_general(rows, of_g, (((0,), (0,)), ((), ())))
+        of_x, of_g = (lax.dynamic_index_in_dim(v, i, 0, False) for v in (xs, gs))
+        return total + gradient(of_x, of_g, part)
 
-    dk = lax.fori_loop(0, count, step, jnp.zeros((case.taps * case.c_in, case.c_out), g.dtype))
+    return lax.fori_loop(0, count, step, jnp.zeros(case.kernel_shape, g.dtype))
+
+
+def _of_rows(x: Array, g: Array, case: Case) -> Array:
+    rows = patches(x, case)  # (n·outputs, taps·c_in)
+    g = g.reshape(*rows.shape[:-1], -1)
+    places = tuple(range(rows.ndim - 1))
+    if (
+        tiles(case) and not case.partitioned and case.positions % 2 == 0
+    ):  # jax 0.12 runs one product of few rows on one core
+        rows, g = (v.reshape(2, -1, v.shape[-1]) for v in (rows, g))  # (2, n·outputs / 2, …)
+        dk = lax.dot_general(rows, g, (((1,), (1,)), ((0,), (0,)))).sum(0)
+    else:
+        dk = lax.dot_general(rows, g, ((places, places), ((), ())))  # (taps·c_in, c_out)
     return dk.reshape(case.kernel_shape)
 
 
@@ -83,9 +103,9 @@ def patches(x: Array, case: Case) -> Array:
     return jnp.concatenate(parts, -1).reshape(case.positions, -1)  # (n·outputs, taps·c_in)
 
 
-def blocks(case: Case) -> int:
-    """Into how many equal runs of images the batch is cut so that the patches of one fit into `BLOCK`."""
-    fit = max(BLOCK // max(_bytes_of_image(case), 1), 1)
+def blocks(case: Case, limit: int = BLOCK, least: int = 1) -> int:
+    """Into how many equal runs of images the batch is cut so that their patches fit into `limit` bytes, or of `least` images."""
+    fit = max(limit // max(_bytes_of_image(case), 1), least)
     return next((b for b in range(1, case.n + 1) if case.n % b == 0 and case.n // b <= fit), 1)
 
 

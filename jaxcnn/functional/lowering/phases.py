@@ -78,4 +78,7 @@ def _phase(g: Array, kernel: Array, case: Case, phases: tuple[Phase, ...], count
         part = lax.slice_in_dim(part, first, max(phase.taps) + 1, step, axis)
     size, padding, dilation = zip(*((len(p.taps), p.padding, p.dilation) for p in phases))
     window = Window(size, (1,) * case.rank, padding, dilation)
-    return _choice.evaluate(g, part, case.replace(window=window, space=counts))
+    part_of = case.replace(window=window, space=counts)
+    depthwise = case.c_in_of_group == case.c_out_of_group == 1
+    shared = "tap_sum" if depthwise else "auto"  # all phases read one padded g, which `border` would copy for each
+    return _choice.evaluate(g, part, part_of, shared)

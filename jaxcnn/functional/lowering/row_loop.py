@@ -7,6 +7,8 @@ accumulator a tap. The rows of a step are written out, so the accumulators are r
 row; what a step reads stays in the cache for all its taps. Columns are not padded: a tap adds up only the pixels that it
 sees. Up to `UNROLL` taps share a step and rows beyond the image are masked; larger windows take one kernel row after the other.
 Pixels and channels as one axis halve the time where there are few channels.
+
+A group of a few input channels is as many depthwise gradients: of each input channel, repeated for every output of its group.
 """
 
 from dataclasses import replace
@@ -26,6 +28,7 @@ TERMS = 36  # products written out a step: each is an instruction to compile
 STEP = 192 << 10  # bytes of x and g that a step reads, at least, where the batch allows
 UNROLL = 9
 MOST = 64
+CHANNELS = 4  # input channels of a group: one loop over the images for each
 
 Index = int | Array  # a row: a number where the loop has one step, else traced
 
@@ -45,11 +48,11 @@ class Cut(NamedTuple):
 
 
 def supports(case: Case) -> str | None:
-    """Kernel gradients of depthwise convolutions, on one device."""
+    """Kernel gradients of depthwise convolutions and of groups of a few input channels, on one device."""
     if case.direction != "kernel_grad":
         return "it computes kernel gradients alone"
-    if case.c_in_of_group != 1 or case.c_out_of_group != 1:
-        return f"it needs one channel a group, here are {case.c_in_of_group} in and {case.c_out_of_group} out"
+    if case.c_in_of_group > CHANNELS:
+        return f"it needs groups of at most {CHANNELS} input channels, here are {case.c_in_of_group}"
     if (row_taps := case.taps // case.window.size[0]) > MOST and case.rank > 1:
         return f"it keeps an accumulator a tap of a kernel row, {row_taps} are too many; at most {MOST}"
     if case.partitioned:
@@ -58,6 +61,16 @@ def supports(case: Case) -> str | None:
 
 
 def kernel_grad(x: Array, g: Array, case: Case) -> Array:
+    """One depthwise gradient for each input channel of a group."""
+    each = case.replace(c_in=case.c_out, groups=case.c_out)
+    one = lambda x: _depthwise(jnp.repeat(x, case.c_out_of_group, axis=-1) if case.c_out_of_group > 1 else x, g, each)
+    if case.c_in_of_group == 1:
+        return one(x)
+    xs = jnp.moveaxis(x.reshape(*x.shape[:-1], case.groups, case.c_in_of_group), -1, 0)  # (i, n, *space, groups)
+    return jnp.moveaxis(lax.map(one, xs)[..., 0, :], 0, -2)  # (i, *size, 1, c_out) to (*size, i, c_out)
+
+
+def _depthwise(x: Array, g: Array, case: Case) -> Array:
     """The loop over steps, for all kernel rows at once or one after the other."""
     if case.rank == 1:
         return _line(x, g, case)
@@ -83,7 +96,7 @@ def _line(x: Array, g: Array, case: Case) -> Array:
     """A line is an image of one row."""
     w = case.window
     window = Window((1, *w.size), (1, *w.stride), ((0, 0), *w.padding), (1, *w.dilation))
-    return kernel_grad(x[:, None], g[:, None], case.replace(window=window, space=(1, *case.space)))[0]
+    return _depthwise(x[:, None], g[:, None], case.replace(window=window, space=(1, *case.space)))[0]
 
 
 def _accumulate(x: Array, g: Array, case: Case, kernel_rows: list[Array] | range) -> Array:

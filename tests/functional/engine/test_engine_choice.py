@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxcnn import functional as F
-from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, choose, rank
+from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, _choice, choose, rank
 
 from .cases import CASES
 
@@ -26,14 +26,16 @@ def test_choice_can_run(name, direction, platform):
     ("shapes", "options", "chosen"),
     [
         (((8, 56, 56, 64), (1, 1, 64, 256)), {}, {"kernel_grad": "patches"}),
-        (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32}, {"conv": "tap_sum", "kernel_grad": "row_loop"}),
+        (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32}, {"conv": "border", "kernel_grad": "row_loop"}),
         (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32, "stride": 2}, {"input_grad": "phases"}),
+        (((8, 7, 7, 1024), (3, 3, 32, 1024)), {"groups": 32}, {"conv": "shifted", "input_grad": "shifted"}),
+        (((4, 56, 56, 128), (3, 3, 4, 128)), {"groups": 32}, {"kernel_grad": "row_loop"}),
         (((8, 14, 14, 512), (3, 3, 16, 512)), {"groups": 32}, {"conv": "blocks", "kernel_grad": "blocks"}),
         (((32, 56, 56, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "winograd"}),
         (((8, 56, 56, 128), (3, 3, 128, 256)), {}, {"conv": "winograd", "input_grad": "winograd"}),
         (((8, 14, 14, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "direct"}),
         (((8, 56, 56, 64), (3, 3, 64, 64)), {"stride": 2}, {"input_grad": "phases"}),
-        (((8, 64, 64, 3), (7, 7, 3, 64)), {"stride": 2}, {"input_grad": "subpixel"}),
+        (((8, 64, 64, 3), (7, 7, 3, 64)), {"stride": 2}, {"input_grad": "subpixel", "kernel_grad": "planes"}),
         (((1, 7, 7, 512), (3, 3, 512, 512)), {"padding": 1}, {"input_grad": "fold", "kernel_grad": "patches"}),
         (((4, 8, 8, 256), (4, 4, 256, 512)), {"stride": 2, "padding": 1}, {"input_grad": "fold"}),
         (((1, 8, 28, 28, 64), (3, 3, 3, 64, 64)), {}, {"conv": "depth_sum"}),
@@ -43,6 +45,20 @@ def test_choice_can_run(name, direction, platform):
 def test_explain_names_the_choice(shapes, options, chosen):
     explanation = F.explain(F.conv, *shapes, platform="cpu", **options)
     assert {direction: explanation.chosen(direction) for direction in chosen} == chosen
+
+
+@pytest.mark.parametrize(("streams", "chosen"), [(True, "direct"), (False, "patches")])
+def test_large_point_convolutions_to_fewer_channels_go_by_version(streams, chosen, monkeypatch):
+    monkeypatch.setattr(_choice, "STREAMS", streams)
+    case = CASES["point"].replace(n=1, space=(1024, 256), c_in=64, c_out=16)
+    wider = case.replace(c_in=16, c_out=64)
+    assert choose(case) == choose(wider.replace(direction="input_grad")) == chosen
+    assert (
+        choose(wider)
+        == choose(case.replace(direction="kernel_grad"))
+        == choose(case.replace(n=1, space=(16, 256)))
+        == "patches"
+    )
 
 
 def test_explain_prints_every_lowering_with_a_reason():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxcnn.functional import engine
-from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, Case, row_loop
+from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, Case, evaluate_stacked, planes, row_loop
 from jaxcnn.geometry import Window
 
 from . import oracle
@@ -94,6 +94,35 @@ def test_row_loop_is_exact_in_many_steps(changes, unroll, monkeypatch):
     case = Case("kernel_grad", window, (9, 5), 2, 3, 3, 3)
     x, g = oracle.operands(case)
     assert_close(row_loop.kernel_grad(x, g, case), x, g, case)
+
+
+def test_planes_are_exact_in_runs_of_images(monkeypatch):
+    monkeypatch.setattr(planes, "BLOCK", 1)
+    case = CASES["dilated-strided"].replace(direction="kernel_grad", n=6)
+    x, g = oracle.operands(case)
+    assert_close(planes.kernel_grad(x, g, case), x, g, case)
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "lowering"),
+    [
+        ("depthwise", "conv", "border"),
+        ("depthwise", "input_grad", "border"),
+        ("depthwise", "kernel_grad", "row_loop"),
+        ("depthwise-strided", "input_grad", "phases"),
+        ("grouped", "kernel_grad", "row_loop"),
+        ("grouped", "conv", "shifted"),
+        ("strided", "kernel_grad", "planes"),
+        ("strided", "kernel_grad", "direct"),
+    ],
+)
+def test_stacked_problems_are_independent(name, direction, lowering):
+    case = CASES[name].replace(direction=direction)
+    a, b = (np.stack([scale * v for scale in (1, -2, 3)]) for v in oracle.operands(case))
+    a[1] += 1
+    y = evaluate_stacked(jnp.asarray(a), jnp.asarray(b), case, lowering)
+    for i in range(3):
+        assert_close(y[i], a[i], b[i], case)
 
 
 @st.composite
