@@ -25,6 +25,7 @@ VISION = (
     layer("vit_b16", "patchify", "dense", (224, 224), (16, 16, 3, 768), stride=16),
     layer("srcnn", "conv1", "dense", (33, 33), (9, 9, 1, 64), padding=4),
     layer("edsr", "body.0", "dense", (48, 48), (3, 3, 64, 64), padding=1, batch=16),
+    layer("deepspeech2", "conv1", "dense", (161, 300), (41, 11, 1, 32), stride=2, padding=(20, 5), batch=4),
     layer("espcn", "conv3", "dense", (64, 64), (3, 3, 32, 9), padding=1),
 )
 
@@ -33,6 +34,7 @@ CHANNELWISE = (
     layer("shufflenetv2", "stage3.0.dw", "depthwise", (28, 28), (3, 3, 1, 116), stride=2, padding=1, groups=116),
     layer("mnasnet", "layers.9.dw", "depthwise", (28, 28), (5, 5, 1, 120), padding=2, groups=120, batch=16),
     layer("mobilenetv3", "features.13.dw", "depthwise", (14, 14), (5, 5, 1, 672), stride=2, padding=2, groups=672),
+    layer("mixnet", "dw7_s2", "depthwise", (28, 28), (7, 7, 1, 120), stride=2, padding=3, groups=120, batch=16),
     layer("xception", "block5.sep1", "depthwise", (19, 19), (3, 3, 1, 728), padding=1, groups=728, batch=8),
     layer("eegnet", "depthwise", "depthwise", (64, 128), (64, 1, 1, 16), groups=8),
     layer("conformer", "depthwise", "depthwise", (400,), (31, 1, 256), padding=15, groups=256, batch=8),
