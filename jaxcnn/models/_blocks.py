@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import cache
 from inspect import signature
+from typing import Any
 
 import jax
 from flax import nnx
@@ -83,7 +84,7 @@ class ConvNorm(Sequential):
         kernel_size: int = 3,
         *,
         activation: Activation | None = jax.nn.relu,
-        norm: dict[str, float] | None = None,
+        norm: dict[str, Any] | None = None,
         kernel_init=he_normal_fan_out,
         rngs: nnx.Rngs,
         **options,

@@ -5,6 +5,8 @@ References: He et al., Delving deep into rectifiers (2015): variance 2 / fan. Py
 bias too. Where torchvision cuts a normal at ±2, that is 20 deviations away or more: here it is not cut.
 """
 
+from typing import Any
+
 import jax
 from jax import Array
 from jax.nn.initializers import Initializer as Initializer
@@ -19,7 +21,7 @@ he_normal_fan_in = variance_scaling(2.0, "fan_in", "normal")
 he_uniform_fan_in = variance_scaling(2.0, "fan_in", "uniform")
 
 
-def uniform(bound: float) -> Initializer:
+def uniform(bound: float) -> Any:
     """Uniform within ±bound.
 
     >>> values = uniform(0.5)(jax.random.key(0), (1000,))

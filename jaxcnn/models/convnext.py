@@ -90,7 +90,8 @@ class ConvNeXt(nnx.Module):
             layers.append(nnx.List([Block(width, stochastic_depth=s, dtype=dtype, rngs=rngs) for s in shares]))
             number += depth
         self.features = nnx.List(layers)
-        self.classifier = nnx.List([norm(widths[-1]), None, nn.Dense(widths[-1], num_classes, **options)])
+        head: list[Any] = [norm(widths[-1]), None, nn.Dense(widths[-1], num_classes, **options)]
+        self.classifier = nnx.List(head)
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool, tap: Tap = identity) -> Float[Array, "n classes"]:
         for number, layer in enumerate(self.features):

@@ -156,7 +156,7 @@ class ResNet(nnx.Module):
     def _start_as_identity(self) -> None:
         for number in range(1, 5):
             for block in getattr(self, f"layer{number}"):
-                last = block.bn3 if isinstance(block, Bottleneck) else block.bn2
+                last: Any = block.bn3 if isinstance(block, Bottleneck) else block.bn2
                 last.scale[...] = 0 * last.scale[...]
 
 
