@@ -72,11 +72,6 @@ SMALL = {  # family: theirs, ours, pixels of a side
         partial(models.ResNet, block=models.resnet.BasicBlock, depths=(1, 2, 1, 1)),
         64,
     ),
-    "resnext": (
-        partial(_resnet, block="Bottleneck", depths=[1, 1, 1, 1], groups=4, width_per_group=16),
-        partial(models.ResNet, block=models.resnet.Bottleneck, depths=(1, 1, 1, 1), groups=4, width_per_group=16),
-        64,
-    ),
     "vgg": (
         partial(_vgg, widths=[64, "M", 128, "M", 256, "M", 512, "M", 512, 512, "M"], batch_norm=True),
         partial(models.VGG, depths=(1, 1, 1, 1, 2), batch_norm=True, hidden_features=16),
