@@ -74,7 +74,7 @@ def deform_conv2d(
     offset = _moves("offset", offset, x, window, offset_groups, 2)
     mask = None if mask is None else _moves("mask", mask, x, window, offset_groups, 1)
     y = _deformed(x, kernel, offset, mask, window, groups, offset_groups)
-    return y if bias is None else y + bias
+    return (y if bias is None else y + widened(bias)).astype(x.dtype)
 
 
 def _moves(what: str, v, x: Array, window: Window, offset_groups: int, numbers: int) -> Array:
@@ -112,4 +112,4 @@ def _deformed(x: Array, kernel: Array, offset: Array, mask: Array | None, window
         seen = jnp.moveaxis(seen.reshape(n, parts, *outputs, c // parts), 1, 3).reshape(n, *outputs, c)
         return engine.conv(seen, kernel[None, None], POINT, groups=groups)
 
-    return accumulated(term, (at, widened(kernel).reshape(taps, *kernel.shape[2:]), *weights)).astype(x.dtype)
+    return accumulated(term, (at, widened(kernel).reshape(taps, *kernel.shape[2:]), *weights))

@@ -151,8 +151,10 @@ def _samples(name: str, key, x: Array, samples) -> Array:
     _check.floating(name, samples, "samples")
     if samples.shape != shape:
         raise ValueError(f"{name}: samples is {_check.describe(samples)}; it must have the shape {shape}")
-    if not isinstance(samples, Tracer) and samples.size and not (samples.min() >= 0 and samples.max() < 1):
-        raise ValueError(f"{name}: samples reach from {samples.min()} to {samples.max()}; they must be in [0, 1)")
+    if not isinstance(samples, Tracer) and samples.size:
+        known = np.asarray(samples)  # concrete also where a function under jit closes over it
+        if not (known.min() >= 0 and known.max() < 1):
+            raise ValueError(f"{name}: samples reach from {known.min()} to {known.max()}; they must be in [0, 1)")
     return samples.astype(dtype).clip(0, 1 - jnp.finfo(dtype).epsneg)
 
 

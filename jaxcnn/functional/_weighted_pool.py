@@ -90,14 +90,14 @@ blur_pool1d, blur_pool2d, blur_pool3d = (_check.ranked(blur_pool, rank) for rank
 
 
 def _kernel(x: Array, weights: Array | np.ndarray) -> Array:
-    """The weights as a depthwise kernel `(*size, 1, c)`; fixed ones are not rounded to 16 bits."""
+    """The weights as a depthwise kernel `(*size, 1, c)`; fixed ones and products are not rounded to 16 bits."""
     rank, c, given = x.ndim - 2, x.shape[-1], _check.array("weighted_pool", "weights", weights)
     if isinstance(weights, np.ndarray):
         given = jnp.asarray(weights, widened(x).dtype)
     else:
         _check.same_dtype("weighted_pool", x, weights=given)
     if given.ndim == 1:
-        given = reduce(jnp.multiply.outer, [given] * rank)
+        given = reduce(jnp.multiply.outer, [widened(given)] * rank)
     if given.ndim == rank:
         given = jnp.broadcast_to(given[..., None], (*given.shape, c))
     if given.ndim != rank + 1 or given.shape[-1] != c:

@@ -5,7 +5,8 @@
 degrees, counter-clockwise from the horizontal with y upwards: an edge or line at 90 is vertical, at 45 runs from the lower
 left to the upper right. Vertical-edge kernels answer positively to bright left of dark.
 
-Edges of the image are replicated by default (`padding="same", padding_mode="replicate"`), so the size stays.
+Edges of the image are replicated by default (`padding="same", padding_mode="replicate"`), so the size stays. 16-bit floats are
+filtered in float32, kernels included, and rounded once.
 """
 
 import math
@@ -20,6 +21,7 @@ from jaxcnn.geometry import Padding, per_axis
 from . import _check
 from ._conv import depthwise_conv
 from ._separable import spatially_separable_conv
+from ._widened import widened
 
 SMOOTHING = {"prewitt": (1, 1, 1), "sobel": (1, 2, 1), "scharr": (3, 10, 3)}  # along the edge; across it (1, 0, −1)
 ACROSS = (1.0, 0.0, -1.0)
@@ -38,12 +40,13 @@ def apply(
     (1, 5, 5, 3)
     """
     x = _float_images("apply", x)
-    weights = jnp.asarray(kernel, x.dtype)
+    wide = widened(x)
+    weights = jnp.asarray(kernel, wide.dtype)
     if weights.ndim != 2:
         raise ValueError(f"apply: kernel is {_check.describe(weights)}; it must be (kh, kw)")
     each = jnp.broadcast_to(weights[:, :, None, None], (*weights.shape, x.shape[-1], 1))
     with _check.named("depthwise_conv", "apply"):
-        return depthwise_conv(x, each, padding=padding, padding_mode=padding_mode)
+        return depthwise_conv(wide, each, padding=padding, padding_mode=padding_mode).astype(x.dtype)
 
 
 def apply_separable(
@@ -58,10 +61,11 @@ def apply_separable(
     for what, part in (("column", column), ("row", row)):
         if np.ndim(part) != 1:
             raise ValueError(f"apply_separable: {what} has {np.ndim(part)} axes; it must be a vector of weights")
-    c = x.shape[-1]
-    each = (jnp.broadcast_to(jnp.asarray(v, x.dtype)[:, None, None], (len(v), 1, c)) for v in (column, row))
+    c, wide = x.shape[-1], widened(x)
+    each = (jnp.broadcast_to(jnp.asarray(v, wide.dtype)[:, None, None], (len(v), 1, c)) for v in (column, row))
     with _check.named("spatially_separable_conv", "apply_separable"):
-        return spatially_separable_conv(x, *each, padding=padding, padding_mode=padding_mode, groups=c)
+        y = spatially_separable_conv(wide, *each, padding=padding, padding_mode=padding_mode, groups=c)
+    return y.astype(x.dtype)
 
 
 def edge_kernel(angle: float = 90.0, *, operator: str = "prewitt") -> np.ndarray:
@@ -152,10 +156,11 @@ def gradient_magnitude(
     >>> gradient_magnitude(jnp.ones((1, 5, 5, 1))).max().item()
     0.0
     """
-    return jnp.hypot(
-        edge(x, 90, operator=operator, padding=padding, padding_mode=padding_mode),
-        edge(x, 0, operator=operator, padding=padding, padding_mode=padding_mode),
+    x = _float_images("gradient_magnitude", x)
+    vertical, horizontal = (
+        edge(widened(x), angle, operator=operator, padding=padding, padding_mode=padding_mode) for angle in (90, 0)
     )
+    return jnp.hypot(vertical, horizontal).astype(x.dtype)
 
 
 def line_kernel(angle: float = 90.0, *, size: int = 3) -> np.ndarray:
@@ -282,7 +287,9 @@ def sharpen(x: Images, amount: float = 1.0, *, padding: Padding = "same", paddin
     >>> sharpen(jnp.ones((1, 3, 3, 1)))[0, 0, 0, 0].item()
     1.0
     """
-    return x - amount * laplacian(x, padding=padding, padding_mode=padding_mode)
+    x = _float_images("sharpen", x)
+    wide = widened(x)
+    return (wide - amount * laplacian(wide, padding=padding, padding_mode=padding_mode)).astype(x.dtype)
 
 
 @_check.named("gaussian", "edge_enhance")
@@ -294,7 +301,9 @@ def edge_enhance(
     >>> edge_enhance(jnp.zeros((1, 9, 9, 1))).shape
     (1, 9, 9, 1)
     """
-    return x + amount * (x - gaussian(x, sigma, padding=padding, padding_mode=padding_mode))
+    x = _float_images("edge_enhance", x)
+    wide = widened(x)
+    return (wide + amount * (wide - gaussian(wide, sigma, padding=padding, padding_mode=padding_mode))).astype(x.dtype)
 
 
 def _float_images(name: str, x: Array) -> Array:
