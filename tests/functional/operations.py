@@ -83,7 +83,7 @@ OPERATIONS = {
     "global_avg_pool": (F.global_avg_pool, PLANE),
     "global_max_pool": (F.global_max_pool, PLANE),
     "moments": (F.moments, PLANE),
-    "batch_norm": (lambda x, m, v, s, b: F.batch_norm(x, m, v * v, s, b), PLANE, "2", "2", "2", "2"),
+    "batch_norm": (lambda x, m, v, s, b: F.batch_norm(x, m, abs(v), s, b), PLANE, "2", "2", "2", "2"),
     "layer_norm": (F.layer_norm, PLANE, "2", "2"),
     "rms_norm": (bind(F.rms_norm, axes=2), PLANE, "3 2"),
     "group_norm": (lambda x, s, b: F.group_norm(x, 2, s, b), "n h 2 4", "4", "4"),
@@ -100,9 +100,10 @@ OPERATIONS = {
     "resize nearest": (bind(F.resize, output_size=3, method="nearest"), PLANE),
     "affine_grid": (bind(F.affine_grid, size=(2, 3)), "n 2 3"),
     "grid_sample": (F.grid_sample, PLANE, "n 3 2 2"),
+    "grid_sample of a volume": (bind(F.grid_sample, padding_mode="border"), "n 2 h 2 2", "n 3 1 2 3"),
     "grid_sample cubic": (bind(F.grid_sample, method="cubic", padding_mode="reflection"), PLANE, "n 3 2 2"),
     "roi_align": (lambda x, b, i: F.roi_align(x, b, i, (2, 1), aligned=False), PLANE, "3 4", "3 < 2"),
-    "rotate": (lambda x, degrees: F.rotate(x, 30 * degrees), PLANE, "n"),
+    "rotate": (lambda x, degrees: F.rotate(x, 32 * degrees), PLANE, "n"),
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x, (2, 1)), PLANE),
     "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x, (2, 3)), PLANE),
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 2), "n h 1 6"),
@@ -160,31 +161,56 @@ def arrays(specs, seed=0, sizes=SIZES):
     return [array(spec, seed + i, i == 0, sizes) for i, spec in enumerate(specs)]
 
 
-def values(function):
-    """`function` without the indices that it gives beside its values."""
-    real = lambda v: jnp.issubdtype(v.dtype, jnp.floating)
-    return lambda *args: [v for v in jax.tree.leaves(function(*args)) if real(v)]
+def reals(results):
+    """The values among the results, without the indices that stand beside them."""
+    return [v for v in jax.tree.leaves(results) if jnp.issubdtype(v.dtype, jnp.floating)]
 
 
-def loss(function, args, specs):
-    """A function of the differentiable arguments, and these: not linear, and no symmetry of the result can fool it."""
-    weights = [normal(*v.shape, seed=9) for v in jax.eval_shape(values(function), *args)]
+def scored(function, args, specs):
+    """A function of the differentiable arguments that gives loss and results, and these arguments.
+
+    The loss is not linear, and no symmetry of the results can fool it.
+    """
+    weights = [normal(*v.shape, seed=9) for v in reals(jax.eval_shape(function, *args))]
     numbers = differentiable(specs)
 
-    def scalar(*moving):
+    def score(*moving):
         full = list(args)
         for number, value in zip(numbers, moving):
             full[number] = value
-        return sum(jnp.sum(w.astype(v.dtype) * (v + v * v / 4)) for w, v in zip(weights, values(function)(*full)))
+        results = function(*full)
+        return sum(jnp.sum(w.astype(v.dtype) * (v + v * v / 4)) for w, v in zip(weights, reals(results))), results
 
-    return scalar, tuple(args[n] for n in numbers)
+    return score, tuple(args[n] for n in numbers)
+
+
+def loss(function, args, specs):
+    """`scored` without the results."""
+    score, moving = scored(function, args, specs)
+    return lambda *moving: score(*moving)[0], moving
 
 
 def step(function, specs):
-    """The loss and its gradient, as a function of all arguments."""
+    """The loss, its gradients and the results, as a function of all arguments."""
 
     def value_and_grad(*args):
-        scalar, moving = loss(function, args, specs)
-        return jax.value_and_grad(scalar, range(len(moving)))(*moving)
+        score, moving = scored(function, args, specs)
+        (value, results), gradients = jax.value_and_grad(score, range(len(moving)), has_aux=True)(*moving)
+        return value, gradients, results
 
     return value_and_grad
+
+
+@functools.cache
+def compiled(name):
+    """`step` of a row, compiled once for all tests of a process."""
+    function, *specs = OPERATIONS[name]
+    return jax.jit(step(function, specs))
+
+
+def assert_close(actual, expected, tolerance=1e-12):
+    """Equal structures, equal up to the rounding of a float64 sum unless said otherwise."""
+    actual, expected = jax.tree.leaves(actual), jax.tree.leaves(expected)
+    assert [a.shape for a in actual] == [e.shape for e in expected]
+    for a, e in zip(actual, expected):
+        np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance)

@@ -4,6 +4,7 @@ With names of rows as arguments only these. Prints one line a check, `name, way:
 device, and how many all-gathers bring the batch together.
 """
 
+import functools
 import re
 import sys
 
@@ -39,28 +40,35 @@ def error(got, want):
     return max(float(np.max(np.abs(np.asarray(a) - b) / (1 + np.abs(b)), initial=0)) for a, b in pairs)
 
 
-def split_by_compiler(function, specs, kind):
+@functools.cache
+def one_device(name):
+    """Loss, gradients and results of a row."""
+    function, *specs = OPERATIONS[name]
+    return jax.device_get(jax.jit(step(function, specs))(*arrays(specs, sizes=SIZES)))
+
+
+def split_by_compiler(name, kind):
     """Batch and rows on mesh axes of one kind; the gradients lie where the arguments do."""
-    args, one = arrays(specs, sizes=SIZES), step(function, specs)
+    function, *specs = OPERATIONS[name]
     mesh = jax.make_mesh((2, 2), ("batch", "rows"), axis_types=(kind, kind))
     with jax.set_mesh(mesh):
-        split = [jax.device_put(v, NamedSharding(mesh, placed(spec))) for v, spec in zip(args, specs)]
-        program = jax.jit(lambda *args: (function(*args), one(*args))).lower(*split).compile()
+        places = [NamedSharding(mesh, placed(spec)) for spec in specs]
+        split = [jax.device_put(v, place) for v, place in zip(arrays(specs, sizes=SIZES), places)]
+        program = jax.jit(step(function, specs)).lower(*split).compile()
         got = jax.device_get(program(*split))
-    return error(got, jax.jit(lambda *args: (function(*args), one(*args)))(*args)), len(
-        OVER_BATCH.findall(program.as_text())
-    )
+    return error(got, one_device(name)), len(OVER_BATCH.findall(program.as_text()))
 
 
-def mapped(function, specs):
+def mapped(name):
     """Each device its own images: the gradient inside and that of the whole."""
+    function, *specs = OPERATIONS[name]
     args, one, numbers = arrays(specs, sizes=SIZES), step(function, specs), differentiable(specs)
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
     ins = tuple(placed(spec, ("batch",)) for spec in specs)
     moving = tuple(ins[n] for n in numbers)
 
     def inside(*args):
-        value, gradients = one(*args)
+        value, gradients, _ = one(*args)
         return value[None], gradients
 
     def total(*moving):
@@ -74,16 +82,17 @@ def mapped(function, specs):
         jax.grad(total, range(len(numbers)))(*(args[n] for n in numbers)),
     )
     blocks = [[v[2 * i : 2 * i + 2] if "batch" in spec else v for v, spec in zip(args, ins)] for i in range(2)]
-    values, gradients = zip(*(jax.jit(one)(*block) for block in blocks))
+    alone = jax.jit(inside)
+    values, gradients = zip(*(alone(*block) for block in blocks))
     join = lambda spec, parts: jnp.concatenate(parts) if "batch" in spec else sum(parts)
     whole = tuple(map(join, moving, zip(*gradients)))
     program = jax.jit(both).lower(*args).compile()
-    return error(program(*args), ((jnp.stack(values), whole), whole)), program.as_text().count("all-gather(")
+    return error(program(*args), ((jnp.concatenate(values), whole), whole)), program.as_text().count("all-gather(")
 
 
 WAYS = {
-    "Auto": lambda *row: split_by_compiler(*row, AxisType.Auto),
-    "Explicit": lambda *row: split_by_compiler(*row, AxisType.Explicit),
+    "Auto": functools.partial(split_by_compiler, kind=AxisType.Auto),
+    "Explicit": functools.partial(split_by_compiler, kind=AxisType.Explicit),
     "shard_map": mapped,
 }
 
@@ -92,10 +101,9 @@ def main():
     jax.config.update("jax_enable_x64", True)
     chosen = sys.argv[1:] or [name for name, (_, *specs) in OPERATIONS.items() if any(map(is_split, specs))]
     for name in chosen:
-        function, *specs = OPERATIONS[name]
         for way, run in WAYS.items():
             try:
-                print(f"{name}, {way}:", *run(function, specs), flush=True)
+                print(f"{name}, {way}:", *run(name), flush=True)
             except Exception as failure:
                 print(f"{name}, {way}: inf 0", flush=True)
                 print(f"{name}, {way}: {failure}", file=sys.stderr)

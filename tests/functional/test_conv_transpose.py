@@ -1,4 +1,4 @@
-"""Transposed convolution: the adjoint of conv, and PyTorch's sizes and values."""
+"""Transposed convolution: the adjoint of conv, sizes, bad input; PyTorch's values and gradients are in `test_torch`."""
 
 import jax
 import jax.numpy as jnp
@@ -21,35 +21,11 @@ def arrays(*shapes):
 def test_conv_transpose_is_the_adjoint_of_conv(padding, stride, dilation, groups):
     x, kernel = arrays((2, 6, 5, 6), (3, 2, 9 // groups, 6))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    y = F.conv_transpose(x, kernel, **options)
+    y = jax.jit(lambda x, k: F.conv_transpose(x, k, **options))(x, kernel)
     (other,) = arrays(y.shape)
-    forward = F.conv(other, kernel, **options)
+    forward = jax.jit(lambda x, k: F.conv(x, k, **options))(other, kernel)
     assert forward.shape == x.shape
     np.testing.assert_allclose(jnp.vdot(forward, x), jnp.vdot(other, y), rtol=1e-4, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("space", "size", "stride", "padding", "output_padding", "dilation", "groups"),
-    [
-        ((4, 4), (4, 4), 2, 1, 0, 1, 1),
-        ((5, 4), (3, 3), 2, 1, 1, 1, 2),
-        ((3, 4), (3, 3), 3, 0, 2, 2, 3),
-        ((3, 4), (2, 3), (1, 2), (0, 1), 0, 1, 6),
-        ((6, 5), (3, 3), 1, 1, 1, 2, 1),
-        ((3, 4), (2, 2), 3, 0, 0, 1, 1),
-    ],
-)
-def test_conv_transpose_is_pytorchs(space, size, stride, padding, output_padding, dilation, groups):
-    torch = pytest.importorskip("torch")
-    x, kernel, bias = arrays((2, *space, 6), (*size, 12 // groups, 6), (12,))
-    options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-    y = F.conv_transpose2d(x, kernel, bias, groups=groups, **options)
-    first = lambda v, *axes: torch.tensor(np.array(v)).permute(*axes)
-    want = torch.nn.functional.conv_transpose2d(
-        first(x, 0, 3, 1, 2), first(kernel, 3, 2, 0, 1), torch.tensor(np.array(bias)), groups=groups, **options
-    )
-    assert y.shape == tuple(want.permute(0, 2, 3, 1).shape)
-    np.testing.assert_allclose(y, want.permute(0, 2, 3, 1).numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_published_size():

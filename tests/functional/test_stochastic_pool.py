@@ -51,11 +51,11 @@ def words(shape, size, options):
 @pytest.mark.parametrize(("shape", "size", "options"), CASES.values(), ids=CASES)
 def test_stochastic_pool_is_the_oracle(shape, size, options):
     x, function = normal(*shape).astype(np.float32) + 0.3, getattr(F, f"stochastic_pool{len(size)}d")
-    y = function(KEY, jnp.asarray(x), size, **options)
+    y = jax.jit(lambda x: function(KEY, x, size, **options))(x)
     uniform = np.asarray(jax.random.uniform(KEY, y.shape), np.float64)
     assert y.dtype == jnp.float32
     np.testing.assert_array_equal(y, oracle.drawn(x, size, uniform, **words(shape, size, options)))
-    mean = F.stochastic_pool(None, jnp.asarray(x), size, train=False, **options)
+    mean = jax.jit(lambda x: F.stochastic_pool(None, x, size, train=False, **options))(x)
     value = oracle.expected(x, size, **words(shape, size, options))
     np.testing.assert_allclose(mean, value, rtol=0, atol=4 * (np.prod(size) + 4) * 2.0**-24)
 

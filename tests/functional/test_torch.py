@@ -1,4 +1,4 @@
-"""Values and gradients of convolution, pooling and padding against PyTorch, in float64."""
+"""Values and gradients of convolution, pooling, padding and batch normalisation against PyTorch, in both precisions."""
 
 import functools
 
@@ -12,8 +12,7 @@ from tests.reference.arrays import distinct, normal
 
 torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle")
 T = torch.nn.functional
-# float64 sums of at most 1,000 products of order 1 to 10: gamma_1000 · 1000 · 10 < 2e-9, an actual error is far below
-BOUND = 1e-10
+TERMS = 2**12  # units of rounding: sums of at most 1,000 products of order 1 to 10, whose errors partly cancel
 
 CONV = {
     "line": (F.conv1d, T.conv1d, (2, 11, 3), (5, 3, 7), {"stride": 2, "padding": 3}),
@@ -23,6 +22,51 @@ CONV = {
     "grouped": (F.conv2d, T.conv2d, (2, 7, 5, 6), (3, 2, 2, 9), {"groups": 3, "stride": 2, "padding": 1}),
     "depthwise": (F.conv2d, T.conv2d, (2, 7, 5, 3), (3, 3, 1, 6), {"groups": 3, "padding": 1}),
     "cube": (F.conv3d, T.conv3d, (2, 5, 3, 7, 2), (2, 3, 3, 2, 5), {"stride": (2, 1, 3), "padding": 1}),
+    "same": (F.conv2d, T.conv2d, (2, 7, 5, 3), (4, 2, 3, 11), {"padding": "same", "dilation": (1, 3)}),
+    "valid": (F.conv1d, T.conv1d, (2, 11, 3), (5, 3, 7), {"padding": "valid"}),
+    "transposed": (F.conv_transpose2d, T.conv_transpose2d, (2, 4, 3, 6), (4, 3, 5, 6), {"stride": 2, "padding": 1}),
+    "transposed line": (
+        F.conv_transpose1d,
+        T.conv_transpose1d,
+        (2, 5, 6),
+        (3, 2, 6),
+        {"stride": 2, "padding": 1, "output_padding": 1, "groups": 2},
+    ),
+    "transposed dilated": (
+        F.conv_transpose2d,
+        T.conv_transpose2d,
+        (2, 3, 4, 6),
+        (3, 3, 4, 6),
+        {"stride": 3, "padding": 0, "output_padding": 2, "dilation": 2, "groups": 3},
+    ),
+    "transposed depthwise": (
+        F.conv_transpose2d,
+        T.conv_transpose2d,
+        (2, 3, 4, 6),
+        (2, 3, 2, 6),
+        {"stride": (1, 2), "padding": (0, 1), "groups": 6},
+    ),
+    "transposed in steps": (
+        F.conv_transpose2d,
+        T.conv_transpose2d,
+        (2, 6, 5, 6),
+        (3, 3, 12, 6),
+        {"padding": 1, "output_padding": 1, "dilation": 2},
+    ),
+    "transposed apart": (
+        F.conv_transpose2d,
+        T.conv_transpose2d,
+        (2, 3, 4, 2),
+        (2, 2, 3, 2),
+        {"stride": 3, "padding": 0},
+    ),
+    "transposed cube": (
+        F.conv_transpose3d,
+        T.conv_transpose3d,
+        (2, 3, 2, 4, 2),
+        (2, 3, 3, 5, 2),
+        {"stride": (2, 1, 2), "padding": 1},
+    ),
 }
 POOL = {
     "plain": {"window": 2},
@@ -36,16 +80,21 @@ AVERAGE = {"include": {}, "exclude": {"count_include_pad": False}, "divisor": {"
 MODES = ["reflect", "replicate", "circular"]
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    """Everything here is double precision."""
-    with jax.enable_x64(True):
-        yield
+@pytest.fixture(autouse=True, params=[np.float32, np.float64], ids=lambda dtype: dtype.__name__)
+def dtype(request):
+    """Everything here is first single, then double precision."""
+    with jax.enable_x64(request.param == np.float64):
+        yield request.param
+
+
+def leaf(x):
+    """PyTorch's tensor with a gradient."""
+    return torch.tensor(x.copy(), requires_grad=True)
 
 
 def first(x):
-    """Channels first, as PyTorch's tensor with a gradient."""
-    return torch.tensor(np.moveaxis(np.asarray(x), -1, 1).copy(), requires_grad=True)
+    """The same with channels first."""
+    return leaf(np.moveaxis(np.asarray(x), -1, 1))
 
 
 def last(tensor):
@@ -53,21 +102,23 @@ def last(tensor):
 
 
 def assert_close(actual, expected):
-    assert actual.dtype == jnp.float64
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=BOUND)
+    assert actual.dtype == expected.dtype == jax.dtypes.canonicalize_dtype(np.float64)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TERMS * np.finfo(actual.dtype).epsneg)
 
 
 def torch_kernel(kernel):
-    return torch.tensor(np.moveaxis(kernel, (-1, -2), (0, 1)).copy(), requires_grad=True)
+    return leaf(np.moveaxis(kernel, (-1, -2), (0, 1)))
 
 
 @pytest.mark.parametrize(("ours", "theirs", "x_shape", "kernel_shape", "options"), CONV.values(), ids=CONV)
-def test_conv_and_gradients_match_torch(ours, theirs, x_shape, kernel_shape, options):
-    arrays = [normal(*shape) for shape in (x_shape, kernel_shape, kernel_shape[-1:])]
-    tensors = [first(arrays[0]), torch_kernel(arrays[1]), torch.tensor(arrays[2], requires_grad=True)]
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+def test_conv_and_gradients_match_torch(ours, theirs, x_shape, kernel_shape, options, dtype):
+    c_out = jax.eval_shape(functools.partial(ours, **options), jnp.ones(x_shape), jnp.ones(kernel_shape)).shape[-1]
+    arrays = [normal(*shape).astype(dtype) for shape in (x_shape, kernel_shape, (c_out,))]
+    tensors = [first(arrays[0]), torch_kernel(arrays[1]), leaf(arrays[2])]
     reference = theirs(*tensors, **options)
     value, pull = jax.vjp(lambda *a: ours(*a, **options), *map(jnp.asarray, arrays))
-    weights = normal(*value.shape, seed=1)
+    weights = normal(*value.shape, seed=1).astype(dtype)
     reference.backward(first(weights).detach())
     assert_close(value, last(reference))
     dx, dk, db = pull(jnp.asarray(weights))
@@ -76,15 +127,19 @@ def test_conv_and_gradients_match_torch(ours, theirs, x_shape, kernel_shape, opt
     assert_close(db, tensors[2].grad.numpy())
 
 
-def check_pool(ours, theirs, x):
-    """Value and gradient of a pooling function of x."""
-    tensor = first(x)
-    reference = theirs(tensor)
-    value, pull = jax.vjp(ours, jnp.asarray(x))
-    weights = normal(*value.shape, seed=1)
+def check_pool(ours, theirs, x, *vectors):
+    """Value and gradients of a function of images, and of vectors with one number a channel."""
+    arrays = [np.asarray(v, jax.dtypes.canonicalize_dtype(np.float64)) for v in (x, *vectors)]
+    tensors = [first(arrays[0]), *map(leaf, arrays[1:])]
+    reference = theirs(*tensors)
+    value, pull = jax.vjp(ours, *map(jnp.asarray, arrays))
+    weights = normal(*value.shape, seed=1).astype(value.dtype)
     reference.backward(first(weights).detach())
     assert_close(value, last(reference))
-    assert_close(pull(jnp.asarray(weights))[0], last(tensor.grad))
+    dx, *rest = pull(jnp.asarray(weights))
+    assert_close(dx, last(tensors[0].grad))
+    for ours_of, tensor in zip(rest, tensors[1:]):
+        assert_close(ours_of, tensor.grad.numpy())
 
 
 def spoken(options):
@@ -122,32 +177,60 @@ def test_pool_of_other_ranks_matches_torch(ours, theirs, shape):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("shape", "pairs"), [((2, 11, 3), [(3, 4)]), ((2, 7, 5, 3), [(4, 1), (2, 3)])])
+@pytest.mark.parametrize(
+    ("shape", "pairs"),
+    [((2, 11, 3), [(3, 4)]), ((2, 7, 5, 3), [(4, 1), (2, 3)]), ((2, 3, 4, 2, 3), [(2, 1), (0, 3), (1, 1)])],
+)
 def test_pad_and_gradient_match_torch(mode, shape, pairs):
     flat = [n for pair in reversed(pairs) for n in pair]
     check_pool(lambda x: F.pad(x, pairs, mode=mode), lambda x: T.pad(x, flat, mode=mode), normal(*shape))
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_conv_padding_mode_matches_torch(mode):
-    x, kernel = normal(2, 7, 5, 3), normal(3, 3, 3, 11)
-    padded = T.pad(first(x), (2, 2, 2, 2), mode=mode)
-    expected = T.conv2d(padded, torch_kernel(kernel), stride=2)
-    assert_close(F.conv2d(jnp.asarray(x), jnp.asarray(kernel), padding=2, padding_mode=mode, stride=2), last(expected))
+def test_conv_padding_mode_matches_torch(mode, dtype):
+    kernel = normal(3, 3, 3, 11).astype(dtype)
+    check_pool(
+        lambda x: F.conv2d(x, jnp.asarray(kernel), padding=2, padding_mode=mode, stride=2),
+        lambda x: T.conv2d(T.pad(x, (2, 2, 2, 2), mode=mode), torch_kernel(kernel), stride=2),
+        normal(2, 7, 5, 3),
+    )
 
 
-def test_batch_norm_and_gradient_match_torch():
-    x, mean, spread, scale, bias = (normal(*shape) for shape in [(2, 7, 5, 3)] + [(3,)] * 4)
-    theirs = [torch.tensor(v) for v in (mean, spread**2, scale, bias)]
-    ours = [jnp.asarray(v) for v in (mean, spread**2, scale, bias)]
-    check_pool(lambda x: F.batch_norm(x, *ours), lambda x: T.batch_norm(x, *theirs, training=False), x)
+METHODS = {"nearest": "nearest", "nearest_exact": "nearest-exact", "linear": "linear", "area": "area"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("shape", "sizes"), [((2, 11, 3), (17,)), ((2, 11, 3), (4,)), ((2, 5, 3, 4, 2), (3, 7, 4))])
+def test_resize_of_lines_and_volumes_matches_torch(shape, sizes, method):
+    mode = "trilinear" if (method, len(sizes)) == ("linear", 3) else METHODS[method]
+    check_pool(
+        lambda x: F.resize(x, sizes, method=method), lambda x: T.interpolate(x, sizes, mode=mode), normal(*shape)
+    )
+
+
+@pytest.mark.parametrize("p", [1, 2, 3.5])
+@pytest.mark.parametrize("options", [{"window": (2, 3), "stride": 1}, {"window": 2, "stride": 3}])
+def test_lp_pool_with_a_stride_matches_torch(options, p):
+    positive = np.abs(normal(2, 7, 5, 3)) + 0.5
+    check_pool(lambda x: F.lp_pool2d(x, p, **options), lambda x: T.lp_pool2d(x, p, **spoken(options)), positive)
+
+
+def test_batch_norm_and_gradients_match_torch(dtype):
+    moments = [m.astype(dtype) for m in (normal(3, seed=1), normal(3, seed=2) ** 2)]
+    check_pool(
+        lambda x, scale, bias: F.batch_norm(x, *map(jnp.asarray, moments), scale, bias),
+        lambda x, scale, bias: T.batch_norm(x, *map(torch.tensor, moments), scale, bias, training=False),
+        normal(2, 7, 5, 3),
+        normal(3, seed=3),
+        normal(3, seed=4),
+    )
 
 
 def test_batch_norm_of_moments_matches_torch_training():
-    x, scale, bias = normal(2, 7, 5, 3), normal(3, seed=1), normal(3, seed=2)
-    theirs = [torch.tensor(v) for v in (scale, bias)]
     check_pool(
-        lambda x: F.batch_norm(x, *F.moments(x), jnp.asarray(scale), jnp.asarray(bias)),
-        lambda x: T.batch_norm(x, None, None, *theirs, training=True),
-        x,
+        lambda x, scale, bias: F.batch_norm(x, *F.moments(x), scale, bias),
+        lambda x, scale, bias: T.batch_norm(x, None, None, scale, bias, training=True),
+        normal(2, 7, 5, 3),
+        normal(3, seed=1),
+        normal(3, seed=2),
     )

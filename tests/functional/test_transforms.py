@@ -1,6 +1,5 @@
 """Every operation crossed with every transformation: jit, vmap, derivatives, loops, checkpoint, a second call."""
 
-import functools
 import inspect
 import re
 
@@ -13,7 +12,7 @@ from jax import lax
 from jaxcnn import functional as F
 from tests.reference.arrays import normal
 
-from .operations import OPERATIONS, arrays, differentiable, loss, step
+from .operations import OPERATIONS, arrays, assert_close, compiled, differentiable, loss
 
 CASES = [pytest.param(function, specs, id=name) for name, (function, *specs) in OPERATIONS.items()]
 # half a difference: truncated by HALF² / 6 ≈ 4e-11, rounded by 2^-53 / HALF ≈ 7e-12, times values up to 100
@@ -34,21 +33,6 @@ def compilations():
     jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: events.append(name) if active else None)
     yield events
     active.clear()
-
-
-def assert_close(actual, expected, tolerance=1e-12):
-    """Equal structures, equal up to the rounding of a float64 sum unless said otherwise."""
-    actual, expected = jax.tree.leaves(actual), jax.tree.leaves(expected)
-    assert [a.shape for a in actual] == [e.shape for e in expected]
-    for a, e in zip(actual, expected):
-        np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance)
-
-
-@functools.cache
-def compiled(name):
-    """`step` of a row, compiled once for all tests."""
-    function, *specs = OPERATIONS[name]
-    return jax.jit(step(function, specs))
 
 
 def moved(args, numbers, steps):
@@ -82,31 +66,26 @@ def test_every_operation_has_a_row():
 
 
 @pytest.mark.parametrize(("function", "specs"), CASES)
-def test_jit_is_eager(function, specs):
-    args = arrays(specs)
-    assert_close(jax.jit(function)(*args), function(*args))
-
-
-@pytest.mark.parametrize(("function", "specs"), CASES)
 def test_vmap_is_a_loop(function, specs):
     examples, one = [arrays(specs, seed=seed) for seed in (1, 4, 7)], jax.jit(function)
-    stacked = [jnp.stack(leaves) for leaves in zip(*examples)]
-    for axes in mixes(len(specs)):
+    stacked, every = [jnp.stack(leaves) for leaves in zip(*examples)], mixes(len(specs))
+    some = lambda axes: [many if axis == 0 else many[0] for many, axis in zip(stacked, axes)]
+    mapped = jax.jit(lambda mixed: [jax.vmap(function, in_axes=axes)(*args) for axes, args in zip(every, mixed)])
+    for axes, found in zip(every, mapped([some(axes) for axes in every])):
         chosen = [[examples[i if axis == 0 else 0][n] for n, axis in enumerate(axes)] for i in range(3)]
-        loop = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one(*args) for args in chosen])
-        mapped = [many if axis == 0 else many[0] for many, axis in zip(stacked, axes)]
-        assert_close(jax.jit(jax.vmap(function, in_axes=axes))(*mapped), loop)
+        assert_close(found, jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one(*args) for args in chosen]))
 
 
 @pytest.mark.parametrize(("function", "specs"), CASES)
-def test_second_call_traces_nothing(function, specs, compilations):
+def test_jit_is_eager_and_a_second_call_traces_nothing(function, specs, compilations):
     first, second = arrays(specs), arrays(specs, seed=5)
     jitted = jax.jit(lambda *args: function(*args))  # a new function: jax remembers what it compiled before
-    jax.block_until_ready([jitted(*first), function(*first)])
+    assert_close(jitted(*first), function(*first))
     assert compilations
     compilations.clear()
-    jax.block_until_ready([jitted(*second), function(*second)])
+    again, eager = jax.block_until_ready((jitted(*second), function(*second)))
     assert compilations == []
+    assert_close(again, eager)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -141,7 +120,7 @@ def test_modes_of_differentiation_agree(name):
         )
 
     forward, back, product, twice = jax.jit(modes)(*moving)
-    (value, expected), ahead, behind = (
+    (_, expected, _), ahead, behind = (
         compiled(name)(*moved(args, numbers, [s * t for t in tangents])) for s in (0, HALF, -HALF)
     )
     assert_close(forward, [sum(map(jnp.vdot, expected, tangents))] * 2, 1e-11)
@@ -153,7 +132,7 @@ def test_modes_of_differentiation_agree(name):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_loops_are_python_loops(name):
     function, *specs = OPERATIONS[name]
-    examples, one = [arrays(specs, seed=seed) for seed in (1, 4)], step(function, specs)
+    examples, one = [arrays(specs, seed=seed) for seed in (1, 4)], compiled(name)
     stacked = [jnp.stack(leaves) for leaves in zip(*examples)]
 
     def loops(*stacked):

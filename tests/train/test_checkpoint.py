@@ -144,7 +144,8 @@ def test_fit_refuses_the_checkpoint_of_another_run(tmp_path):
             fit(build, DATA, prepare, optax.sgd(0.1), **options, seed=1, checkpoints=checkpoints)
 
 
-def test_run_killed_at_twenty_instants_loses_no_checkpoint(tmp_path):
+@pytest.mark.parametrize("instants", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_run_killed_at_any_instant_loses_no_checkpoint(tmp_path, instants):
     """SIGKILL at a random instant of a step, a save or the start; after each, what is there is whole and no older."""
     draw, folder = random.Random(0), tmp_path / "run"
     environment = os.environ | {"JAX_CACHE": str(tmp_path / "cache"), "JAX_PLATFORMS": "cpu"}
@@ -155,7 +156,7 @@ def test_run_killed_at_twenty_instants_loses_no_checkpoint(tmp_path):
     wait = lambda process: (process.communicate(timeout=1800), process.returncode)[1]
     assert wait(start(tmp_path / "whole", tmp_path / "whole.npy")) == 0  # fills the cache, of programs and of files
     kills, newest = 0, 0
-    while kills < 20:
+    while kills < instants:
         with start(folder, tmp_path / "parts.npy") as process:
             for _ in range(draw.randrange(6)):  # calls to wait for, then a moment of the next one or of the save
                 process.stdout.readline()
