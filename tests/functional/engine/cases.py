@@ -35,6 +35,7 @@ CASES = {
     "window-over-image": case((3, 4), 2, 5, 5, padding=3),
     "window-is-image": case((5, 7), 3, 11, (5, 7)),
     "volume-dense": case((4, 5, 6), 2, 7, (2, 3, 1), padding="same"),
+    "volume-two-taps": case((4, 2, 7), 5, 2, (2, 3, 3), stride=(2, 1, 2), padding=1),
     "odd-batch": case((7, 6), 3, 11, 3, n=5, padding="same"),
     "grouped-runs": case((3, 5), 288, 297, (2, 1), groups=9),
     "one-image": case((7, 5), 3, 11, 3, n=1, padding="full"),
