@@ -26,6 +26,8 @@ class Config(Options):
 
     dataset: str = "mnist"
     """Name of a TFDS set of small images, or digits."""
+    epochs: int = 8
+    """Passes over the training images."""
     learning_rate: float = 3e-3
     """Peak learning rate of AdamW; it warms up over a tenth of the steps and falls as a cosine."""
 
@@ -36,7 +38,8 @@ def main(config: Config) -> None:
     contenders = {
         "dense": Contender(lambda rngs: models.create("dense", rngs=rngs, dropout=0.2, **made_for)),
         "cnn": Contender(
-            lambda rngs: models.create("plain", rngs=rngs, widths=(16, 32, 64), **made_for), augment=jitter
+            lambda rngs: models.create("plain", rngs=rngs, widths=(8, 32, 64), depth=1, kernel_size=5, **made_for),
+            augment=jitter,
         ),
     }
     compare("mnist_dense_vs_cnn", "Dense against convolutional on MNIST", config, data, contenders, __file__)
