@@ -22,6 +22,7 @@ from ._colour import random_greyscale as random_greyscale
 from ._colour import random_hue as random_hue
 from ._colour import random_saturation as random_saturation
 from ._colour import saturation as saturation
+from ._compose import Augment as Augment
 from ._compose import compose as compose
 from ._compose import sometimes as sometimes
 from ._crop import center_crop as center_crop
@@ -33,6 +34,7 @@ from ._erase import cutout as cutout
 from ._erase import erase as erase
 from ._erase import random_cutout as random_cutout
 from ._erase import random_erase as random_erase
+from ._flip import alternating_flip_left_right as alternating_flip_left_right
 from ._flip import flip_left_right as flip_left_right
 from ._flip import flip_up_down as flip_up_down
 from ._flip import random_flip_left_right as random_flip_left_right

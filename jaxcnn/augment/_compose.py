@@ -8,7 +8,7 @@ from jax import Array
 from ._amounts import floating_images
 from ._amounts import sometimes as _sometimes
 
-Augment = Callable[[Array, Array], Array]
+Augment = Callable[[Array, Array], Array]  # (key, images) → images
 
 
 def compose(*steps: Augment) -> Augment:

@@ -1,7 +1,9 @@
 """Mirrored images."""
 
+import jax
+import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 
 from jaxcnn.functional import _check
 
@@ -52,3 +54,35 @@ def random_flip_up_down(
     """
     x = _check.images("random_flip_up_down", x, 2)
     return sometimes("random_flip_up_down", key, probability, x, x[:, ::-1])
+
+
+def alternating_flip_left_right(
+    key: Array, x: Shaped[Array, "n h w c"], index: Int[Array, " n"], epoch: Int[Array, ""] | int
+) -> Shaped[Array, "n h w c"]:
+    """Each image as it is in one epoch and mirrored in the next: two epochs see every image both ways.
+
+    A coin thrown with `key` for the number of the image in its set decides how it starts, so `key` must stay the same
+    from epoch to epoch. Images mirrored at random are seen twice the same way in half of all pairs of epochs. Reference:
+    Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU (2024), section 3.6.
+
+    Args:
+        index: number of each image in its set.
+        epoch: passes done before this one.
+
+    Raises: ValueError if there is not one index an image. TypeError for indices that are not integers.
+
+    >>> import numpy as np
+    >>> x, index = jnp.arange(10.0).reshape(5, 1, 2, 1), jnp.arange(5)
+    >>> one, two, three = (alternating_flip_left_right(jax.random.key(0), x, index, epoch) for epoch in range(3))
+    >>> np.array_equal(two, one[:, :, ::-1]), np.array_equal(three, one)
+    (True, True)
+    """
+    x, index = _check.images("alternating_flip_left_right", x, 2), jnp.asarray(index)
+    if index.shape != x.shape[:1]:
+        found = _check.describe(index)
+        raise ValueError(f"alternating_flip_left_right: index is {found}; give {len(x)}, one for each image")
+    if not jnp.issubdtype(index.dtype, jnp.integer):
+        raise TypeError(f"alternating_flip_left_right: index is {_check.describe(index)}; it must hold integers")
+    coin = jax.vmap(lambda i: jax.random.bernoulli(jax.random.fold_in(key, i)))(index)
+    mirrored = (coin + jnp.asarray(epoch)) % 2 == 1
+    return jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)

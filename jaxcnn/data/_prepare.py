@@ -9,11 +9,12 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, UInt8
 
+from jaxcnn.augment import Augment
+
 from ._images import ImageSet
 from ._stream import StreamedSet
 
 Prepare = Callable[[UInt8[Array, "n h w c"]], Float[Array, "n oh ow c"]]
-Augment = Callable[[Array, Array], Array]  # (key, images) → images
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from flax import nnx
 from jax import Array
 from jax.sharding import Mesh
 
+from jaxcnn.augment import Augment
 from jaxcnn.data import ImageSet, Prepare, StreamedSet
 from jaxcnn.geometry import per_axis
 from jaxcnn.nn import Frozen
@@ -26,7 +27,7 @@ from ._losses import cross_entropy
 from ._programs import Programs, members_of
 from ._runner import EpochRecord, Runner
 from ._signals import Stopped, stop_request
-from ._step import Augment, Build, Mix, Optimiser, TrainState, Views, graph_of
+from ._step import Build, Mix, Optimiser, TrainState, Views, graph_of
 
 
 @dataclass(frozen=True)

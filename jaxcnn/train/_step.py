@@ -6,7 +6,7 @@ the step, one compiled call, or in several calls that give the same bits. `jax.v
 learning rates, or anything else that is an array there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,12 +17,12 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
+from jaxcnn.augment import Augment
 from jaxcnn.data import Prepare
 
 from ._losses import cross_entropy
 
 Build = Callable[[nnx.Rngs], nnx.Module]
-Augment = Callable[[Array, Array], Array]  # (key, prepared images) → images
 Mix = Callable[[Array, Array, Array], tuple[Array, Array]]  # (key, prepared images, labels) → images, labels or shares
 Views = Callable[[Array], tuple[Array, ...]]  # prepared images → the images as they are, mirrored, …
 Optimiser = optax.GradientTransformation | Callable[..., optax.GradientTransformation]
@@ -179,9 +179,17 @@ def make_batch_step(
 
 
 def make_evaluate(
-    graphdef: nnx.GraphDef, prepare: Prepare, batch_size: int, *, views: Views | None = None
+    graphdef: nnx.GraphDef,
+    prepare: Prepare,
+    batch_size: int,
+    *,
+    views: Views | None = None,
+    weights: Sequence[float] | None = None,
 ) -> Callable[[TrainState, Array], Float[Array, "n k"]]:
-    """Logits of images that live on the device, `batch_size` at a time, mean over `views` of each image where given."""
+    """Logits of images that live on the device, `batch_size` at a time.
+
+    Where `views` are given, the mean over the views of each image, weighted by `weights`, one a view (None: all alike).
+    """
 
     def evaluate(state: TrainState, images: Array) -> Array:
         model = nnx.merge(graphdef, *state.evaluated, copy=True)
@@ -189,7 +197,8 @@ def make_evaluate(
         def logits(batch: Array) -> Array:
             x = prepare(batch)
             seen = (x,) if views is None else views(x)
-            return jnp.mean(jnp.stack([model(view, train=False) for view in seen]), 0)
+            stacked = jnp.stack([model(view, train=False) for view in seen])  # (views, batch, k)
+            return jnp.average(stacked, 0, None if weights is None else jnp.asarray(weights, stacked.dtype))
 
         whole = len(images) // batch_size * batch_size
         parts = []

@@ -168,3 +168,37 @@ def test_augment_refuses(call, message):
 def test_augment_refuses_types(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+def test_alternating_flip_shows_both_sides_in_two_epochs():
+    x, index = np.random.default_rng(1).random((200, 3, 5, 2)).astype(np.float32), np.arange(200) * 7
+    flip = jax.jit(A.alternating_flip_left_right)
+    epochs = [np.asarray(flip(KEY, x, index, epoch)) for epoch in range(4)]
+    np.testing.assert_array_equal(epochs[1], epochs[0][:, :, ::-1])
+    np.testing.assert_array_equal(epochs[2], epochs[0])
+    np.testing.assert_array_equal(epochs[3], epochs[1])
+    as_is = (epochs[0] == x).all((1, 2, 3))
+    np.testing.assert_array_equal(epochs[0][~as_is], x[~as_is][:, :, ::-1])
+    assert 60 < as_is.sum() < 140  # a coin for each, 5.6 deviations wide
+
+
+def test_alternating_flip_goes_by_the_number_of_the_image():
+    x, order = (
+        np.random.default_rng(2).random((20, 3, 5, 1)).astype(np.float32),
+        np.random.default_rng(3).permutation(20),
+    )
+    whole = np.asarray(A.alternating_flip_left_right(KEY, x, np.arange(20), 1))
+    np.testing.assert_array_equal(A.alternating_flip_left_right(KEY, x[order], order, 1), whole[order])
+    assert not np.array_equal(whole, A.alternating_flip_left_right(jax.random.key(8), x, np.arange(20), 1))
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "message"),
+    [
+        (np.arange(3), ValueError, r"index is int\w+\[3\]; give 4, one for each image"),
+        (np.arange(4.0), TypeError, "it must hold integers"),
+    ],
+)
+def test_alternating_flip_refuses(index, error, message):
+    with pytest.raises(error, match=f"^alternating_flip_left_right: .*{message}"):
+        A.alternating_flip_left_right(KEY, X, index, 0)

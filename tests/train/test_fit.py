@@ -97,6 +97,16 @@ def test_evaluate_equals_one_call(batch_size):
     np.testing.assert_allclose(logits, whole, rtol=1e-5, atol=1e-6)
 
 
+def test_evaluate_weighs_views():
+    state, graphdef = initialise(build, optax.sgd(0.1), jax.random.key(0)), graph_of(build)
+    views = lambda x: (x, 2 * x, -x)
+    one, two, three = (make_evaluate(graphdef, lambda x, i=i: views(prepare(x))[i], 7)(state, IMAGES) for i in range(3))
+    weighted = make_evaluate(graphdef, prepare, 7, views=views, weights=(0.5, 0.3, 0.2))(state, jnp.asarray(IMAGES))
+    np.testing.assert_allclose(weighted, 0.5 * one + 0.3 * two + 0.2 * three, rtol=1e-5, atol=1e-6)
+    alike = make_evaluate(graphdef, prepare, 7, views=views)(state, jnp.asarray(IMAGES))
+    np.testing.assert_allclose(alike, (one + two + three) / 3, rtol=1e-5, atol=1e-6)
+
+
 def test_fit_learns_and_members_equal_single_runs():
     together = fit(build, DATA, prepare, optax.adam(0.02), epochs=8, batch_size=8, seeds=2, seed=5)
     alone = fit(build, DATA, prepare, optax.adam(0.02), epochs=8, batch_size=8, seeds=1, seed=6)
