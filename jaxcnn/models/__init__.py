@@ -13,6 +13,8 @@ from . import convnext, mobilenet_v3, resnet, squeezenet, vgg
 from ._pyramid import pyramid as pyramid
 from ._tap import Tap as Tap
 from ._tap import identity as identity
+from .airbench import AirbenchNetwork as AirbenchNetwork
+from .airbench import whitening_filters as whitening_filters
 from .alexnet import AlexNet as AlexNet
 from .cifar_resnet import DEPTHS, of_depth
 from .cifar_resnet import CifarResNet as CifarResNet
@@ -42,6 +44,7 @@ REGISTRY: dict[str, Entry] = {  # name: constructor, image size (h, w)
     "lenet5_1998": (LeNet5Original, (32, 32)),
     "dense": (DenseNetwork, (28, 28)),
     "plain": (PlainNetwork, (28, 28)),
+    "airbench": (AirbenchNetwork, (32, 32)),
     **{f"cifar_resnet{depth}": (of_depth(depth), (32, 32)) for depth in DEPTHS},
     "alexnet": (AlexNet, (224, 224)),
     **_family(VGG, vgg.VARIANTS),
