@@ -215,7 +215,7 @@ PLAIN = {  # values, aliases and steps of training, whose examples are the tests
     "interpret": {"Row", "Summary"},
     "train": {"CheckpointError", "DivergedError", "Stopped",
               "EpochRecord", "Fitted", "fit", "fine_tune", "Run", "Metrics", "TrainState", "graph_of", "initialise",
-              "make_epoch", "make_evaluate", "make_step"},
+              "make_epoch", "make_evaluate", "make_step", "RangeTest"},
     "data": {"ImageSet", "Preparation", "Split"},
     "report": {"Result", "Variant", "classification_page"},
     "augment": set(),

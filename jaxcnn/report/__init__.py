@@ -6,6 +6,10 @@ from ._classification import confusion_counts as confusion_counts
 from ._classification import worst as worst
 from ._comparison import Variant as Variant
 from ._comparison import comparison_page as comparison_page
+from ._comparison import deviation as deviation
+from ._comparison import over_seeds as over_seeds
 from ._contact_sheet import contact_sheet as contact_sheet
+from ._figures import learning_curves as learning_curves
+from ._figures import range_figure as range_figure
 from ._page import Page as Page
 from ._predictions import predictions as predictions

@@ -39,7 +39,7 @@ def classification_page(result: Result) -> Page:
     page.table(result.columns, result.summary)
     page.heading("Learning curves")
     epochs = range(1, len(result.loss) + 1)
-    curves = figures.learning_curves(epochs, result.loss, result.train_accuracy, result.test_accuracy)
+    curves = figures.learning_curves(epochs, result.loss, result.train_accuracy, test=result.test_accuracy)
     page.figure(curves, "loss and accuracy against epochs")
     page.heading("Confusion matrix of the test images, mean over seeds")
     counts = confusion_counts(result.test_labels, result.test_logits, len(result.class_names))

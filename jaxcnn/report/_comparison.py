@@ -1,6 +1,7 @@
 """The page of a comparison: what each variant of a network reached, as a table, error bars and learning curves."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -28,18 +29,43 @@ class Variant(NamedTuple):
         >>> Variant("max", np.array([0.9, 0.92]), np.zeros((1, 2)), 1000, 0, 61.0).line
         'max test accuracy 0.910 ± 0.014 (2 seeds), parameters 1,000, seconds 61'
         """
-        n = len(self.accuracy)
-        spread = f"{self.accuracy.mean():.3f} ± {self.deviation:.3f} ({n} seed{'s' * (n > 1)})"
+        spread = over_seeds(self.accuracy)
         return f"{self.name} test accuracy {spread}, parameters {self.parameters:,}, seconds {self.seconds:.0f}"
 
     @property
     def deviation(self) -> float:
         """Standard deviation of the sample; 0 of one seed."""
-        return float(self.accuracy.std(ddof=1)) if len(self.accuracy) > 1 else 0.0
+        return deviation(self.accuracy)
 
 
-def comparison_page(title: str, notes: Sequence[str], variants: Sequence[Variant]) -> Page:
+def over_seeds(values: np.ndarray) -> str:
+    """Mean ± standard deviation of one number a seed, and how many.
+
+    >>> over_seeds(np.array([0.9, 0.92])), over_seeds(np.array([0.9]))
+    ('0.910 ± 0.014 (2 seeds)', '0.900 ± 0.000 (1 seed)')
+    """
+    return f"{values.mean():.3f} ± {deviation(values):.3f} ({len(values)} seed{'s' * (len(values) > 1)})"
+
+
+def deviation(values: np.ndarray) -> float:
+    """Standard deviation of the sample; 0 of one number.
+
+    >>> deviation(np.array([1.0, 3.0, 5.0])), deviation(np.array([7.0]))
+    (2.0, 0.0)
+    """
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def comparison_page(
+    title: str,
+    notes: Sequence[str],
+    variants: Sequence[Variant],
+    *,
+    pictures: Mapping[str, Figure] = MappingProxyType({}),
+) -> Page:
     """Builds the page; write it with `page.write(path)`.
+
+    Variants without a curve get none; `pictures` follow, each under its heading.
 
     >>> row = Variant("max", np.array([0.9, 0.92]), np.array([[0.8, 0.8], [0.9, 0.92]]), 1000, 2000, 61.0)
     >>> "0.910 ± 0.014" in comparison_page("Pooling", ["500 images"], [row]).html()
@@ -53,8 +79,13 @@ def comparison_page(title: str, notes: Sequence[str], variants: Sequence[Variant
         ("variant", "test accuracy", "seeds", "parameters", "multiply-adds", "seconds"), list(map(_cells, variants))
     )
     page.figure(bars(variants), "test accuracy of every variant with error bars")
-    page.heading("Test accuracy against epochs")
-    page.figure(curves({variant.name: variant.curve for variant in variants}), "test accuracy against epochs")
+    drawn = {variant.name: variant.curve for variant in variants if len(variant.curve)}
+    if drawn:
+        page.heading("Test accuracy against epochs")
+        page.figure(curves(drawn), "test accuracy against epochs")
+    for heading, figure in pictures.items():
+        page.heading(heading)
+        page.figure(figure, heading)
     return page
 
 

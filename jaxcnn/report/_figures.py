@@ -9,11 +9,19 @@ from matplotlib.ticker import MaxNLocator
 INK, SOFT = "#1b4965", "#ca6702"
 
 
-def learning_curves(epochs: Sequence[int], loss: np.ndarray, train: np.ndarray, test: np.ndarray) -> Figure:
-    """Loss and accuracy against epochs; arrays `(epochs, seeds)`, a thin line a seed and a thick mean."""
+def learning_curves(
+    epochs: Sequence[float], loss: np.ndarray, train: np.ndarray, *, test: np.ndarray | None = None
+) -> Figure:
+    """Loss and accuracy against epochs; arrays `(epochs, seeds)`, a thin line a seed and a thick mean.
+
+    >>> ones = np.ones((3, 2))
+    >>> [axis.get_title() for axis in learning_curves(range(1, 4), ones, ones, test=ones).axes]
+    ['mean loss (nats)', 'accuracy']
+    """
+    shown = (train,) if test is None else (train, test)
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for axis, curves, labels in ((left, (loss,), ("training",)), (right, (train, test), ("training", "test"))):
+    for axis, curves, labels in ((left, (loss,), ("training",)), (right, shown, ("training", "test"))):
         for values, label, colour in zip(curves, labels, (INK, SOFT)):
             axis.plot(epochs, values, color=colour, alpha=0.25, linewidth=0.8)
             axis.plot(epochs, np.mean(values, 1), color=colour, linewidth=2, label=label)
@@ -22,9 +30,30 @@ def learning_curves(epochs: Sequence[int], loss: np.ndarray, train: np.ndarray, 
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)
     left.set_yscale("log")
-    left.set_title("mean loss of an epoch (nats)")
+    left.set_title("mean loss (nats)")
     right.set_title("accuracy")
-    right.set_ylim(top=1.0, bottom=max(0.0, float(np.quantile(test, 0.1)) - 0.05))
+    right.set_ylim(top=1.0, bottom=max(0.0, float(np.quantile(shown[-1], 0.1)) - 0.05))
+    return figure
+
+
+def range_figure(rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray, suggested: float) -> Figure:
+    """Losses `(steps, seeds)` against learning rates `(steps,)`, their smoothed mean, the suggested rate as a line.
+
+    >>> rates = np.geomspace(1e-3, 1, 4)
+    >>> range_figure(rates, np.ones((4, 2)), np.ones(4), 0.01).axes[0].get_xscale()
+    'log'
+    """
+    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(rates, losses, color=INK, alpha=0.25, linewidth=0.8)
+    axis.plot(rates, smoothed, color=INK, linewidth=2, label="smoothed mean")
+    axis.axvline(suggested, color=SOFT, linestyle="--", label=f"steepest fall: {suggested:.2g}")
+    axis.set_xscale("log")
+    axis.set_ylim(top=min(float(losses.max()), 1.5 * float(max(smoothed[0], smoothed.min()))))
+    axis.set_xlabel("learning rate")
+    axis.set_ylabel("training loss (nats)")
+    axis.grid(alpha=0.25)
+    axis.legend(frameon=False)
     return figure
 
 

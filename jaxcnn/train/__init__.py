@@ -7,9 +7,13 @@ from ._fit import fit as fit
 from ._losses import cross_entropy as cross_entropy
 from ._memory import keep_memory as keep_memory
 from ._mesh import device_mesh as device_mesh
+from ._optimisers import OptimiserName as OptimiserName
 from ._optimisers import decays as decays
 from ._optimisers import optimiser as optimiser
 from ._optimisers import schedule as schedule
+from ._range_test import RangeTest as RangeTest
+from ._range_test import range_test as range_test
+from ._range_test import read_range as read_range
 from ._run import Run as Run
 from ._run import run_folder as run_folder
 from ._run import versions as versions
