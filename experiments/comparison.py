@@ -2,15 +2,20 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
+from jax import Array
+from matplotlib.figure import Figure
 from rich.console import Console
 
-from jaxcnn.data import ImageSet, Prepare, Split, load, preparer
+from jaxcnn.augment import random_affine
+from jaxcnn.data import ImageSet, Prepare, load, preparer
 from jaxcnn.interpret import summarise
 from jaxcnn.report import Variant, comparison_page
 from jaxcnn.train import (
@@ -20,6 +25,7 @@ from jaxcnn.train import (
     Fitted,
     Run,
     Stopped,
+    cross_entropy,
     fit,
     keep_memory,
     mirrored,
@@ -31,31 +37,39 @@ from jaxcnn.train.progress import progress
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options of every comparison."""
+class Source:
+    """Options of every experiment on a set of small images."""
 
     dataset: str = "fashion_mnist"
     """Name of a TFDS set of small images, or digits."""
     data_dir: Path | None = None
     """Directory of prepared TFDS sets (default: TFDS_DATA_DIR or TFDS's own)."""
-    epochs: int = 10
-    """Passes over the training images."""
+    train_images: int | None = None
+    """Use only so many training images, the first ones of each class alike (default: all)."""
     seeds: int = 5
     """Networks of each variant, trained together, each from its own seed."""
     seed: int = 0
     """The first of the seeds."""
+    runs: Path = Path("runs")
+    """Folder that keeps the runs, one sub-folder each."""
+
+
+@dataclass(frozen=True)
+class Options(Source):
+    """Options of every comparison."""
+
+    epochs: int = 10
+    """Passes over the training images."""
     batch_size: int = 128
     """Images a step."""
     learning_rate: float = 4e-3
     """Peak learning rate of AdamW; it warms up over a tenth of the steps and falls as a cosine."""
     weight_decay: float = 0.05
     """Decoupled weight decay, as a share of the learning rate."""
-    train_images: int | None = None
-    """Use only so many training images, the first ones of each class alike (default: all)."""
+    smoothing: float = 0.0
+    """Share of the truth that the training loss spreads over all classes."""
     only: tuple[str, ...] = ()
     """Run only these variants."""
-    runs: Path = Path("runs")
-    """Folder that keeps the runs, one sub-folder each."""
     resume: Path | None = None
     """An unfinished run folder: goes on where its checkpoints stand."""
 
@@ -70,7 +84,14 @@ class Contender(NamedTuple):
 
 
 def compare(
-    name: str, question: str, options: Options, data: ImageSet, contenders: Mapping[str, Contender], source: str
+    name: str,
+    question: str,
+    options: Options,
+    data: ImageSet,
+    contenders: Mapping[str, Contender],
+    source: str,
+    *,
+    pictures: Mapping[str, Figure] = MappingProxyType({}),
 ) -> dict[str, tuple[Variant, Fitted]]:
     """Trains every contender, prints a line for each, and writes the run folder with a page.
 
@@ -88,13 +109,13 @@ def compare(
             run.write_parameters(fitted.variables, f"{one}.safetensors")
         variants = [variant for variant, _ in results.values()]
         notes = (f"{data.source}: {len(data.train):,} training and {len(data.test):,} test images.", f"{options}")
-        comparison_page(question, notes, variants).write(run.path / "report.html")
+        comparison_page(question, notes, variants, pictures=pictures).write(run.path / "report.html")
     print(f"report: {run.path / 'report.html'}")
     print(*(f"{name}/{variant.line}" for variant in variants), sep="\n")
     return results
 
 
-def load_part(options: Options) -> tuple[ImageSet, dict[str, Any]]:
+def load_part(options: Source) -> tuple[ImageSet, dict[str, Any]]:
     """The set with `train_images` training images, as many of each class as of the others, and what a model is made for it with.
 
     Raises: ValueError if there are not so many, or not one a class.
@@ -108,21 +129,24 @@ def load_part(options: Options) -> tuple[ImageSet, dict[str, Any]]:
     count, classes = options.train_images, len(data.class_names)
     if count is None:
         return data, made_for
-    each = [np.flatnonzero(data.train.labels == label)[: count // classes] for label in range(classes)]
-    if count < classes or min(map(len, each)) < count // classes:
+    smallest = int(np.bincount(data.train.labels, minlength=classes).min())
+    if not classes <= count < classes * (smallest + 1):
         raise ValueError(f"train_images={count} must be from {classes} to {classes} times the smallest class")
-    kept = np.sort(np.concatenate(each))
-    part = Split(data.train.images[kept], data.train.labels[kept])
-    return ImageSet(data.name, part, data.test, data.class_names, data.source), made_for
+    return replace(data, train=data.train.first_of_each_class(count // classes)), made_for
 
 
-def command(name: str, main: Callable[[], Any]) -> None:
-    """Runs; what the user can mend is one line and exit code 1, a stop that was asked for 130."""
+def jitter(key: Array, x: Array) -> Array:
+    """A little of everything: up to 10 degrees, a tenth of the size, a tenth in scale, a tenth of shear."""
+    return random_affine(key, x, degrees=10, translate=0.1, scale=0.1, shear=0.1)
+
+
+def command(name: str, main: Callable[[], Any], *, advice: str = "; go on with --resume") -> None:
+    """Runs; what the user can mend is one line and exit code 1, a stop that was asked for 130, with advice on how to go on."""
     keep_memory()
     try:
         main()
     except Stopped as stopped:
-        print(f"{name}: {stopped}; go on with --resume", file=sys.stderr)
+        print(f"{name}: {stopped}{advice}", file=sys.stderr)
         sys.exit(130)
     except (ValueError, TypeError, OSError, ImportError, DivergedError, CheckpointError) as error:
         sys.exit(f"{name}: {error}")
@@ -143,6 +167,7 @@ def _trained(name: str, contender: Contender, options: Options, data: ImageSet, 
             batch_size=options.batch_size,
             seeds=options.seeds,
             seed=options.seed,
+            loss=partial(cross_entropy, smoothing=options.smoothing),
             augment=contender.augment,
             mix=contender.mix,
             views=mirrored if contender.mirrored else None,

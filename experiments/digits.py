@@ -9,7 +9,6 @@ once, and writes a report with everything that was learned.
 Expected: digits 0.989 ± 0.003 (3 seeds) in about a minute on 2 cores; MNIST 0.99 after 5 epochs.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,16 +18,16 @@ import numpy as np
 import optax
 import tyro
 from flax import nnx
-from jax import Array
 from rich.console import Console
 
 from jaxcnn import models
-from jaxcnn.augment import random_affine
 from jaxcnn.data import ImageSet, load, preparer
 from jaxcnn.interpret import Summary, capture, summarise
-from jaxcnn.report import Result, classification_page
-from jaxcnn.train import DivergedError, Fitted, fit, keep_memory, run_folder
+from jaxcnn.report import Result, classification_page, over_seeds
+from jaxcnn.train import Fitted, fit, run_folder
 from jaxcnn.train.progress import progress
+
+from .comparison import command, jitter
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def main(config: Config) -> None:
             on_steps=move,
         )
         run.write_parameters(fitted.variables)
-        lead = headline(fitted)
+        lead = f"test accuracy {over_seeds(np.array(fitted.records[-1].test_accuracy))}"
         classification_page(result(config, data, fitted, summary, prepare, lead)).write(run.path / "report.html")
     print(f"report: {run.path / 'report.html'}")
     print(lead)
@@ -117,11 +116,6 @@ def size_of(config: Config, data: ImageSet) -> tuple[int, int]:
     return max(h, own_h), max(w, own_w)
 
 
-def jitter(key: Array, x: Array) -> Array:
-    """A little of everything: up to 10 degrees, a tenth of the size, a tenth in scale, a tenth of shear."""
-    return random_affine(key, x, degrees=10, translate=0.1, scale=0.1, shear=0.1)
-
-
 def builder(config: Config, data: ImageSet) -> Callable[[nnx.Rngs], nnx.Module]:
     """The constructor of the chosen model for this set."""
     options: dict[str, Any] = {
@@ -132,13 +126,6 @@ def builder(config: Config, data: ImageSet) -> Callable[[nnx.Rngs], nnx.Module]:
     if config.dropout:
         options["dropout"] = config.dropout
     return lambda rngs: models.create(config.model, rngs=rngs, **options)
-
-
-def headline(fitted: Fitted) -> str:
-    """`test accuracy mean ± sd (n seeds)` after the last epoch; the deviation is the sample's."""
-    accuracy = np.array(fitted.records[-1].test_accuracy)
-    deviation = accuracy.std(ddof=1) if len(accuracy) > 1 else 0.0
-    return f"test accuracy {accuracy.mean():.3f} ± {deviation:.3f} ({len(accuracy)} seed{'s' * (len(accuracy) > 1)})"
 
 
 def result(config: Config, data: ImageSet, fitted: Fitted, summary: Summary, prepare, lead: str) -> Result:
@@ -172,13 +159,9 @@ def result(config: Config, data: ImageSet, fitted: Fitted, summary: Summary, pre
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Reads the command line; what the user can mend is one line and exit code 1."""
+    """Reads the command line and runs."""
     config = tyro.cli(Config, args=arguments, description=__doc__)
-    keep_memory()
-    try:
-        main(config)
-    except (ValueError, TypeError, OSError, ImportError, DivergedError) as error:
-        sys.exit(f"digits: {error}")
+    command("digits", lambda: main(config), advice="")
 
 
 if __name__ == "__main__":

@@ -29,9 +29,8 @@ class Config(Options):
 def main(config: Config) -> None:
     """Trains the four and writes the page."""
     data, made_for = load_part(config)
-    build = lambda sizes: (
-        lambda rngs: models.create("plain", rngs=rngs, depth=len(sizes), kernel_size=sizes, widths=config.widths)
-    )
+    options = {"widths": config.widths, **made_for}
+    build = lambda sizes: lambda rngs: models.create("plain", rngs=rngs, depth=len(sizes), kernel_size=sizes, **options)
     stacks = {"one_9x9": (9,), "four_3x3": (3, 3, 3, 3), "one_5x5": (5,), "two_3x3": (3, 3)}
     contenders = {name: Contender(build(sizes)) for name, sizes in stacks.items()}
     compare("kernel_size", "Few large kernels against many small ones", config, data, contenders, __file__)

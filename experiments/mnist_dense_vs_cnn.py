@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import tyro
-from jax import Array
 
 from jaxcnn import models
-from jaxcnn.augment import random_affine
 
-from .comparison import Contender, Options, command, compare, load_part
+from .comparison import Contender, Options, command, compare, jitter, load_part
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,6 @@ def main(config: Config) -> None:
         ),
     }
     compare("mnist_dense_vs_cnn", "Dense against convolutional on MNIST", config, data, contenders, __file__)
-
-
-def jitter(key: Array, x: Array) -> Array:
-    """Up to 10 degrees, a tenth of the size, a tenth in scale and of shear."""
-    return random_affine(key, x, degrees=10, translate=0.1, scale=0.1, shear=0.1)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import tyro
 from jaxcnn import models
 from jaxcnn.data import ImageSet, preparer
 from jaxcnn.models.plain import Downsample
+from jaxcnn.report import over_seeds
 from jaxcnn.train import Fitted
 
 from .comparison import Contender, Options, command, compare, load_part
@@ -39,9 +40,7 @@ def main(config: Config) -> None:
     contenders = {how: Contender(build(how)) for how in get_args(Downsample)}
     results = compare("pooling_effect", "What pooling does", config, data, contenders, __file__)
     for name, (_, fitted) in results.items():
-        same = consistency(fitted, data)
-        deviation = same.std(ddof=1) if len(same) > 1 else 0.0
-        print(f"pooling_effect/{name} same answer after a shift by one pixel {same.mean():.3f} ± {deviation:.3f}")
+        print(f"pooling_effect/{name} same answer after a shift by one pixel {over_seeds(consistency(fitted, data))}")
 
 
 def consistency(fitted: Fitted, data: ImageSet, *, images: int = 2000) -> np.ndarray:

@@ -23,6 +23,13 @@ class Split:
         kept, held = stratified(self.labels, share, seed=seed)
         return Split(self.images[kept], self.labels[kept]), Split(self.images[held], self.labels[held])
 
+    def first_of_each_class(self, count: int) -> "Split":
+        """The first `count` images of every class, in their order; all of a class that has fewer."""
+        kept = np.sort(
+            np.concatenate([np.flatnonzero(self.labels == label)[:count] for label in np.unique(self.labels)])
+        )
+        return Split(self.images[kept], self.labels[kept])
+
     def check(self, what: str, classes: int) -> None:
         """Refuse shapes, dtypes and labels that do not fit together, in a line that begins with `what`."""
         images, labels = self.images, self.labels
