@@ -132,7 +132,40 @@ class LoopRecord:
         return self.runs[f"{whose} loop"].median_ms / self.runs[f"{whose} calls"].median_ms
 
 
-def write(file: IO[str] | None, record: ConvRecord | OperationRecord | LoopRecord) -> None:
+@dataclass(frozen=True)
+class TrainRecord:
+    """Epochs of one network: runs "ours", "flax", "torch", of an ensemble also "singles", its members one after the other.
+
+    A run's time is that of an epoch; `images` an epoch and member, of the set `data`; `floors` how many times a rival's images
+    a second ours should reach.
+    """
+
+    name: str
+    data: str
+    batch: int
+    images: int
+    members: int
+    floors: dict[str, float]
+    others: float | None
+    runs: dict[str, Run]
+    machine: Machine
+    benchmark: str = "train"
+
+    @property
+    def work(self) -> int:
+        """Images of an epoch, of all members."""
+        return self.images * self.members
+
+    def rate(self, rival: str = "ours") -> float:
+        """Images a second, in the median."""
+        return self.work / self.runs[rival].median_ms * 1e3
+
+    def speedup(self, rival: str) -> float:
+        """Our images a second over the rival's."""
+        return self.rate() / self.rate(rival)
+
+
+def write(file: IO[str] | None, record: ConvRecord | OperationRecord | LoopRecord | TrainRecord) -> None:
     """Append one line and flush it, so that an interrupted run keeps what it measured."""
     if file is not None:
         print(json.dumps(asdict(record), separators=(",", ":")), file=file, flush=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .cases import FAMILIES
-from .record import ConvRecord, LoopRecord, Race, read
+from .record import ConvRecord, LoopRecord, Race, TrainRecord, read
 
 R = TypeVar("R", bound=Race)
 MIB = 2**20
@@ -90,7 +90,7 @@ def geometric_means(groups: Sequence[tuple[str, Callable[[R], bool]]], records: 
     return lines
 
 
-def disturbed(records: Sequence[Race | LoopRecord]) -> str:
+def disturbed(records: Sequence[Race | LoopRecord | TrainRecord]) -> str:
     """How much other processes had of the machine, in the median and at worst."""
     shares = sorted(record.others for record in records if record.others is not None)
     if not shares:
