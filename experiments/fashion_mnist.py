@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import tyro
 from flax import nnx
 from jax import Array
@@ -35,7 +36,7 @@ def main(config: Config) -> None:
     data, made_for = load_part(config)
     make = lambda name, **options: lambda rngs: models.create(name, rngs=rngs, **made_for, **options)
     prepare = preparer(data, data.image_shape[:2])
-    filters = models.whitening_filters(prepare(data.train.images[:5000]))
+    filters = models.whitening_filters(prepare(jnp.asarray(data.train.images[:5000])))
 
     def whitened(rngs: nnx.Rngs) -> nnx.Module:
         model = models.AirbenchNetwork(rngs=rngs, widths=config.widths, **made_for)
