@@ -9,7 +9,7 @@ from inspect import signature
 
 from flax import nnx
 
-from . import convnext, mobilenet_v3, resnet, squeezenet, vgg
+from . import convnext, densenet, efficientnet, mnasnet, mobilenet_v3, regnet, resnet, shufflenet, squeezenet, vgg
 from ._pyramid import pyramid as pyramid
 from ._tap import Tap as Tap
 from ._tap import identity as identity
@@ -20,13 +20,20 @@ from .cifar_resnet import DEPTHS, of_depth
 from .cifar_resnet import CifarResNet as CifarResNet
 from .convnext import ConvNeXt as ConvNeXt
 from .dense import DenseNetwork as DenseNetwork
+from .densenet import DenseNet as DenseNet
+from .efficientnet import EfficientNet as EfficientNet
+from .googlenet import GoogLeNet as GoogLeNet
+from .inception import InceptionV3 as InceptionV3
 from .lenet import LeNet5 as LeNet5
 from .lenet import LeNet5Original as LeNet5Original
+from .mnasnet import MNASNet as MNASNet
 from .mobilenet_v1 import MobileNetV1 as MobileNetV1
 from .mobilenet_v2 import MobileNetV2 as MobileNetV2
 from .mobilenet_v3 import MobileNetV3 as MobileNetV3
 from .plain import PlainNetwork as PlainNetwork
+from .regnet import RegNet as RegNet
 from .resnet import ResNet as ResNet
+from .shufflenet import ShuffleNetV2 as ShuffleNetV2
 from .squeezenet import SqueezeNet as SqueezeNet
 from .unet import UNet as UNet
 from .vgg import VGG as VGG
@@ -49,11 +56,21 @@ REGISTRY: dict[str, Entry] = {  # name: constructor, image size (h, w)
     "alexnet": (AlexNet, (224, 224)),
     **_family(VGG, vgg.VARIANTS),
     **_family(ResNet, resnet.VARIANTS),
+    **_family(DenseNet, densenet.VARIANTS),
     **_family(SqueezeNet, squeezenet.VARIANTS),
     "mobilenet_v1": (MobileNetV1, (224, 224)),
     "mobilenet_v2": (MobileNetV2, (224, 224)),
     **_family(MobileNetV3, mobilenet_v3.VARIANTS),
+    **{
+        name: (partial(EfficientNet, **options), (efficientnet.SIDES[name], efficientnet.SIDES[name]))
+        for name, options in efficientnet.VARIANTS.items()
+    },
     **_family(ConvNeXt, convnext.VARIANTS),
+    "googlenet": (GoogLeNet, (224, 224)),
+    "inception_v3": (InceptionV3, (299, 299)),
+    **_family(ShuffleNetV2, shufflenet.VARIANTS),
+    **_family(MNASNet, mnasnet.VARIANTS),
+    **_family(RegNet, regnet.VARIANTS),
     "unet": (UNet, (572, 572)),
 }
 

@@ -1,15 +1,21 @@
 """Every family against torchvision's definition with the same weights: logits, input gradients, running moments.
 
-Each case is a small member of its family, with one of every kind of block.
+The fast cases are small members of each family, with one of every kind of block. With `-m slow` all names of the registry
+run.
 """
 
+from contextlib import nullcontext
 from functools import partial
 from inspect import signature
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from jaxcnn import models
+from jaxcnn.weights._layout import entries
 from tests.models.torch_names import (
     blank,
     gradients,
@@ -20,7 +26,7 @@ from tests.models.torch_names import (
     torchvision_models,
 )
 
-STILL = {"dropout": 0.0, "stochastic_depth": 0.0}  # nothing random
+STILL = {"dropout": 0.0, "aux_dropout": 0.0, "stochastic_depth": 0.0}  # nothing random
 
 
 def _resnet(tv, block, depths, **options):
@@ -47,6 +53,18 @@ def _alexnet(tv):
     return network
 
 
+def _efficientnet(tv, norm):
+    one, fused = tv.efficientnet.MBConvConfig, tv.efficientnet.FusedMBConvConfig
+    stages = [fused(1, 3, 1, 24, 24, 2), fused(4, 3, 2, 24, 32, 1), one(4, 5, 2, 32, 48, 2), one(1, 3, 1, 48, 48, 1)]
+    return tv.efficientnet.EfficientNet(stages, 0.0, 0.0, num_classes=7, last_channel=64, norm_layer=norm)
+
+
+def _batch_norm(**options):
+    import torch
+
+    return partial(torch.nn.BatchNorm2d, **options)
+
+
 def _convnext(tv):
     blocks = [tv.convnext.CNBlockConfig(8, 16, 2), tv.convnext.CNBlockConfig(16, None, 1)]
     return tv.convnext.ConvNeXt(blocks, 0.0, num_classes=7)
@@ -65,7 +83,27 @@ def _mobilenet_v3(tv):
     return tv.mobilenetv3.MobileNetV3(settings, 32, num_classes=7)
 
 
+def on_cpu():
+    """Real tensors, also where only their shapes are wanted."""
+    import torch
+
+    return torch.device("cpu")
+
+
+def _regnet(tv):
+    line = {"depth": 3, "w_0": 16, "w_a": 12.0, "w_m": 2.0, "group_width": 8, "se_ratio": 0.25}
+    with on_cpu():
+        parameters = tv.regnet.BlockParams.from_init_params(**line)
+    return tv.RegNet(parameters, num_classes=7)
+
+
 ROWS = models.mobilenet_v3.SMALL[:2] + models.mobilenet_v3.SMALL[3:5]
+STAGES = (
+    models.efficientnet.Stage("fused", 1, 3, 1, 24, 24, 2),
+    models.efficientnet.Stage("fused", 4, 3, 2, 24, 32, 1),
+    models.efficientnet.Stage("mb", 4, 5, 2, 32, 48, 2),
+    models.efficientnet.Stage("mb", 1, 3, 1, 48, 48, 1),
+)
 SMALL = {  # family: theirs, ours, pixels of a side
     "resnet": (
         partial(_resnet, block="BasicBlock", depths=[1, 2, 1, 1]),
@@ -91,7 +129,27 @@ SMALL = {  # family: theirs, ours, pixels of a side
         32,
     ),
     "mobilenet_v3": (_mobilenet_v3, partial(models.MobileNetV3, rows=ROWS, hidden_features=32), 64),
+    "efficientnet": (
+        lambda tv: _efficientnet(tv, _batch_norm(eps=1e-3, momentum=0.01)),
+        partial(models.EfficientNet, stages=STAGES, head_features=64, norm=models.efficientnet.SLOW_NORM),
+        64,
+    ),
     "convnext": (_convnext, partial(models.ConvNeXt, depths=(2, 1), widths=(8, 16)), 64),
+    "densenet": (
+        lambda tv: tv.DenseNet(8, (2, 1), 16, num_classes=7),
+        partial(models.DenseNet, growth=8, depths=(2, 1), stem_features=16),
+        64,
+    ),
+    "shufflenet": (
+        lambda tv: tv.ShuffleNetV2([2, 1, 1], [8, 16, 32, 64, 32], num_classes=7),
+        partial(models.ShuffleNetV2, depths=(2, 1, 1), widths=(8, 16, 32, 64, 32)),
+        64,
+    ),
+    "regnet": (
+        _regnet,
+        partial(models.RegNet, depth=3, width=16, slope=12.0, multiplier=2.0, group_width=8, squeeze=0.25),
+        64,
+    ),
 }
 
 
@@ -109,18 +167,18 @@ def quiet(network):
     return network
 
 
-def check(theirs, ours, side, classes):
+def check(theirs, ours, side, classes, *, auxiliary=()):
     """Both networks on the same images, in evaluation and in training."""
     random = np.random.default_rng(1)
     x = random.standard_normal((3, side, side, 3), np.float32)
     weights = random.standard_normal((3, classes), np.float32)
     load(ours, theirs.state_dict())
-    *modes, dp, moments = gradients(ours, x, weights)
+    *modes, dp, moments = gradients(ours, x, weights, auxiliary=auxiliary)
     for train, (logits, dx) in zip((False, True), modes):
         expected, expected_dx = torch_gradients(theirs, x, weights, train=train)
         assert relative(logits, expected) < 1e-4
         assert relative(dx, expected_dx) < 1e-3
-        if not train:
+        if train == bool(auxiliary):
             check_parameters(dp, theirs)
     for name, moment in moments.items():
         np.testing.assert_allclose(moment, theirs.get_buffer(name), rtol=1e-3, atol=1e-4, err_msg=name)
@@ -139,3 +197,87 @@ def test_family_agrees_with_torchvision(family):
     build_theirs, build_ours, side = SMALL[family]
     theirs = quiet(random_network(partial(build_theirs, torchvision_models())))
     check(theirs, blank(partial(without_chance(build_ours), num_classes=7)), side, 7)
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_family_runs_in_bfloat16(family):
+    build = partial(SMALL[family][1], num_classes=7, dtype=jnp.bfloat16)
+    graphdef, parameters, state = nnx.split(nnx.eval_shape(lambda: build(rngs=nnx.Rngs(0))), nnx.Param, ...)
+    kinds = set()
+    tap = lambda name, y: (kinds.add(y.dtype), y)[1]
+    forward = lambda p, state, x: nnx.merge(graphdef, p, state, copy=True)(x, train=False, tap=tap)
+    logits = jax.eval_shape(forward, parameters, state, jnp.zeros((2, 64, 64, 3), jnp.bfloat16))
+    assert (logits.shape, kinds) == ((2, 7), {jnp.dtype("bfloat16")})
+    assert {leaf.dtype for leaf in jax.tree.leaves(parameters)} == {jnp.dtype("float32")}
+
+
+OWN = {"lenet5", "lenet5_1998", "dense", "plain", "airbench", "mobilenet_v1", "unet"}  # not in torchvision
+NAMES = [name for name in models.list() if name not in OWN and not name.startswith("cifar_")]
+AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("aux",)}
+SIDES = {"inception_v3": 299}  # its auxiliary head needs the full size
+
+
+def of_torchvision(name, **options):
+    """Theirs of that name; a RegNet computes its widths, which takes real tensors."""
+    options = ({"init_weights": False} if name in AUXILIARY else {}) | options
+    with on_cpu() if name.startswith("regnet") else nullcontext():
+        return torchvision_models().get_model(name, weights=None, **options)
+
+
+FAST = ("googlenet", "inception_v3", "mnasnet0_5")  # families without a small member above
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in NAMES])
+def test_name_has_torchvisions_parameters(name):
+    import torch
+
+    with torch.device("meta"):
+        theirs = of_torchvision(name)
+    ours = nnx.eval_shape(lambda: models.create(name, rngs=nnx.Rngs(0)))
+    expected = {name: tuple(v.shape) for name, v in theirs.state_dict().items() if "num_batches" not in name}
+    assert {entry.torch: entry.torch_shape for entry in entries(ours)} == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_name_agrees_with_torchvision(name):
+    theirs = quiet(random_network(partial(of_torchvision, name)))
+    ours = blank(without_chance(models.REGISTRY[name][0]))
+    check(theirs, ours, SIDES.get(name, 64), 1000, auxiliary=AUXILIARY.get(name, ()))
+
+
+FAMILIES = (
+    "alexnet vgg11_bn resnet18 squeezenet1_1 mobilenet_v2 mobilenet_v3_small efficientnet_b0 convnext_tiny densenet121 googlenet "
+    "inception_v3 shufflenet_v2_x0_5 mnasnet0_5 regnet_y_400mf"
+).split()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_initial_numbers_are_drawn_as_torchvisions(name):
+    import torch
+
+    torch.manual_seed(0)
+    options = {"init_weights": True} if name in AUXILIARY else {}
+    theirs = {key: v.numpy() for key, v in of_torchvision(name, **options).state_dict().items()}
+    ours = jax.jit(lambda: models.create(name, rngs=nnx.Rngs(0)))()
+    for entry in entries(ours):
+        value, expected = np.asarray(entry.variable[...]), theirs[entry.torch]
+        slack = 6 / np.sqrt(value.size) * expected.std() + 1e-9
+        assert abs(value.std() - expected.std()) <= slack, entry.ours
+        assert abs(value.mean() - expected.mean()) <= slack, entry.ours
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_bfloat16_is_near_float32(name):
+    options = {"aux_logits": False} if name in AUXILIARY else {}
+    ours = jax.jit(lambda: models.create(name, rngs=nnx.Rngs(0), **options))()
+    graphdef = nnx.split(blank(partial(models.create, name, dtype=jnp.bfloat16, **options)))[0]
+    x = jax.random.normal(jax.random.key(0), (2, 96, 96, 3))
+    exact = jax.jit(lambda model, x: model(x, train=False))(ours, x)
+    rough = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x, train=False))(
+        nnx.split(ours)[1], x.astype(jnp.bfloat16)
+    )
+    assert rough.dtype == jnp.bfloat16
+    assert relative(rough.astype(jnp.float32), exact) < 0.1
