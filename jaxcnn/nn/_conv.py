@@ -61,14 +61,8 @@ class Conv(nnx.Module):
         bias_init=zeros,
         rngs: nnx.Rngs,
     ):
-        size = _size("Conv", kernel_size, rank)
-        in_features, out_features, groups = counts(
-            "Conv", in_features=in_features, out_features=out_features, groups=groups
-        )
-        if in_features % groups or out_features % groups:
-            raise ValueError(
-                f"Conv: groups={groups} must divide in_features={in_features} and out_features={out_features}"
-            )
+        size = sizes("Conv", kernel_size, rank)
+        in_features, out_features, groups = grouped("Conv", in_features, out_features, groups)
         shape = (*size, in_features // groups, out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
@@ -105,7 +99,7 @@ class DepthwiseConv(nnx.Module):
         bias_init=zeros,
         rngs: nnx.Rngs,
     ):
-        size = _size("DepthwiseConv", kernel_size, rank)
+        size = sizes("DepthwiseConv", kernel_size, rank)
         in_features, multiplier = counts("DepthwiseConv", in_features=in_features, multiplier=multiplier)
         kernel_init = kernel_init or depthwise_normal
         self.kernel = nnx.Param(kernel_init(rngs.params(), (*size, in_features, multiplier), param_dtype))
@@ -145,7 +139,7 @@ class SeparableConv(nnx.Module):
         bias_init=zeros,
         rngs: nnx.Rngs,
     ):
-        size = _size("SeparableConv", kernel_size, rank)
+        size = sizes("SeparableConv", kernel_size, rank)
         in_features, out_features, multiplier = counts(
             "SeparableConv", in_features=in_features, out_features=out_features, multiplier=multiplier
         )
@@ -189,7 +183,7 @@ class SpatiallySeparableConv(nnx.Module):
         bias_init=zeros,
         rngs: nnx.Rngs,
     ):
-        size = _size("SpatiallySeparableConv", kernel_size, 2)
+        size = sizes("SpatiallySeparableConv", kernel_size, 2)
         if len(size) != 2:
             raise ValueError(
                 f"SpatiallySeparableConv: kernel_size={kernel_size!r} must have 2 axes, a column and a row"
@@ -232,7 +226,30 @@ def counts(name: str, **values: int) -> tuple[int, ...]:
     return tuple(per_axis(value, 1, what=what, name=name, least=1)[0] for what, value in values.items())
 
 
-def _size(name: str, kernel_size: Ints, rank: int) -> tuple[int, ...]:
+def grouped(name: str, in_features: int, out_features: int, groups: int) -> tuple[int, ...]:
+    """The three as ints of at least 1.
+
+    Raises: as `counts`; ValueError for groups that do not divide both.
+
+    >>> grouped("Conv", 4, 6, 2)
+    (4, 6, 2)
+    """
+    in_features, out_features, groups = counts(name, in_features=in_features, out_features=out_features, groups=groups)
+    if in_features % groups or out_features % groups:
+        raise ValueError(
+            f"{name}: groups={groups} must divide in_features={in_features} and out_features={out_features}"
+        )
+    return in_features, out_features, groups
+
+
+def sizes(name: str, kernel_size: Ints, rank: int) -> tuple[int, ...]:
+    """The size of a kernel, one int for each of its 1 to 3 axes.
+
+    Raises: TypeError or ValueError, one line that begins with `name`.
+
+    >>> sizes("Conv", 3, 2)
+    (3, 3)
+    """
     axes = len(kernel_size) if isinstance(kernel_size, Sequence) else rank
     if not 1 <= axes <= 3:
         raise ValueError(f"{name}: kernel_size={kernel_size!r} has {axes} axes; there can be 1, 2 or 3")

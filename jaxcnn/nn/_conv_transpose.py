@@ -8,9 +8,9 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxcnn import functional as F
-from jaxcnn.geometry import Padding, per_axis
+from jaxcnn.geometry import Padding
 
-from ._conv import cast, counts, fan_in_normal, options, zeros
+from ._conv import cast, fan_in_normal, grouped, options, sizes, zeros
 
 Ints = int | Sequence[int]
 
@@ -45,15 +45,8 @@ class ConvTranspose(nnx.Module):
         bias_init=zeros,
         rngs: nnx.Rngs,
     ):
-        name, axes = "ConvTranspose", len(kernel_size) if isinstance(kernel_size, Sequence) else rank
-        size = per_axis(kernel_size, axes, what="kernel_size", name=name, least=1)
-        in_features, out_features, groups = counts(
-            name, in_features=in_features, out_features=out_features, groups=groups
-        )
-        if in_features % groups or out_features % groups:
-            raise ValueError(
-                f"{name}: groups={groups} must divide in_features={in_features}, out_features={out_features}"
-            )
+        name, size = "ConvTranspose", sizes("ConvTranspose", kernel_size, rank)
+        in_features, out_features, groups = grouped(name, in_features, out_features, groups)
         self.options = options(name, size, stride, padding, "zeros", dilation, groups=groups)
         del self.options["padding_mode"]  # there is nothing to pad: padding crops
         shape = (*size, out_features // groups, in_features)
