@@ -4,7 +4,7 @@ EXTRAS ?= experiments,dev
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(subst $(strip ,) ,,$(EXTRAS))
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --reruns 1
 
 .PHONY: install train test check bench clean
 
