@@ -17,7 +17,7 @@ from ._sharding import constrain, explicit
 def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, **params):
     """The lowering rule of all three primitives; `platform` None stands for every one without its own."""
     platform = platform or _other(ctx)
-    case = case_of(direction, *ctx.avals_in, **params).replace(platform=platform, partitioned=_partitioned(ctx))
+    case = case_of(direction, *ctx.avals_in, **params).replace(platform=platform, partitioned=partitioned(ctx))
     result = ctx.avals_out[0]
 
     def run(a: Array, b: Array) -> Array:
@@ -61,7 +61,7 @@ def _other(ctx) -> str:
     return "tpu" if platforms == ("tpu",) else "gpu"
 
 
-def _partitioned(ctx) -> bool:
+def partitioned(ctx) -> bool:
     """Whether the compiler splits this program over devices; not so inside a `shard_map` over every axis."""
     context = ctx.module_context.axis_context
     mesh = getattr(context, "mesh", None)

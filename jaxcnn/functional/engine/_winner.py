@@ -14,7 +14,8 @@ from functools import partial
 from math import prod
 
 import jax
-from jax import Array
+import jax.numpy as jnp
+from jax import Array, lax
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
@@ -23,10 +24,12 @@ from jax.sharding import NamedSharding
 from jaxcnn.geometry import Window
 
 from . import _extreme as run
+from ._lower import partitioned
 from ._primitives import _vary_alike
 from ._sharding import _checked, _entries, constrain, explicit, whole
 
 WINDOWS = 9  # that a pixel may lie in, before a plane or volume is reduced axis by axis
+NARROW = 16  # channels of maps that a sum over taps may have made
 
 
 def extreme(x: Array, window: Window, *, largest: bool) -> Array:
@@ -88,6 +91,24 @@ def _lower(function, ctx, *operands, **params):
         return mlir.lower_fun(traced, multiple_results=True)(ctx.replace(avals_in=bare), *operands)
 
 
+def _apart(function, ctx, *operands, **params):
+    """On CPU narrow maps are reduced in a program of their own.
+
+    XLA:CPU puts a sum over taps into every loop that reads it, and here each pixel is read by several comparisons: LeNet-5's
+    first stage would compute its convolution eight times. It merges nothing into a branch, and cannot see that this one is
+    always taken; `optimization_barrier` alone it removes before it merges loops.
+    """
+    if ctx.avals_in[0].shape[-1] > NARROW or partitioned(ctx):
+        return _lower(function, ctx, *operands, **params)
+
+    def branch(*arrays, **params):
+        run = lambda *arrays: function(*arrays, **params)
+        never = lambda *arrays: [jnp.zeros(s.shape, s.dtype) for s in jax.eval_shape(run, *arrays)]
+        return lax.cond(lax.optimization_barrier(True), run, never, *arrays)
+
+    return _lower(branch, ctx, *operands, **params)
+
+
 def _batch(primitive: Primitive, args, dims, **params):
     """A mapped axis becomes part of the batch."""
     count = next(v.shape[d] for v, d in zip(args, dims) if d is not None)
@@ -98,8 +119,10 @@ def _batch(primitive: Primitive, args, dims, **params):
     return [r.reshape(count, n, *r.shape[1:]) for r in results], [0] * len(results)
 
 
-def make(name: str, function, *, outputs: bool, winner: bool = False, cpu=None, names=("window", "space")) -> Primitive:
-    """A primitive of pooling: its shapes, its batching rule and what it is lowered to, on CPU perhaps by another formula."""
+def make(
+    name: str, function, *, outputs: bool, winner: bool = False, cpu=None, lower=_lower, names=("window", "space")
+) -> Primitive:
+    """A primitive of pooling: its shapes, its batching rule and what it is lowered to, on CPU perhaps in another way."""
     primitive = Primitive(f"jaxcnn_{name}")
     primitive.multiple_results = True
     primitive.def_impl(jax.jit(lambda *arrays, **params: primitive.bind(*arrays, **params), static_argnames=names))
@@ -107,7 +130,7 @@ def make(name: str, function, *, outputs: bool, winner: bool = False, cpu=None, 
     batching.primitive_batchers[primitive] = partial(_batch, primitive)
     mlir.register_lowering(primitive, partial(_lower, function))
     if cpu:
-        mlir.register_lowering(primitive, partial(_lower, cpu), platform="cpu")
+        mlir.register_lowering(primitive, partial(lower, cpu), platform="cpu")
     return primitive
 
 
@@ -139,9 +162,9 @@ def _transpose(adjoint, cotangents, v, taps, *, window, space):
 
 _NAMES = ("window", "space", "largest")
 extreme_p = make("extreme", run.reduced, outputs=True, cpu=run.chained, names=_NAMES)
-winner_p = make("extreme_winner", run.won, outputs=True, winner=True, names=_NAMES)
+winner_p = make("extreme_winner", run.won, outputs=True, winner=True, cpu=run.won, lower=_apart, names=_NAMES)
 take_p = make("take", run.taken, outputs=True)
-give_p = make("give", run.given, outputs=False)
+give_p = make("give", run.given, outputs=False, cpu=run.given, lower=_apart)
 ad.primitive_jvps[extreme_p] = partial(_extreme_jvp, False)
 ad.primitive_jvps[winner_p] = partial(_extreme_jvp, True)
 for _p, _adjoint in ((take_p, lambda: give_p), (give_p, lambda: take_p)):

@@ -26,6 +26,7 @@ from . import (
     phases,
     planes,
     row_loop,
+    rows,
     shifted,
     subpixel,
     tap_sum,
@@ -47,6 +48,7 @@ LOWERINGS: dict[str, ModuleType] = {
     "phases": phases,
     "subpixel": subpixel,
     "fold": fold,
+    "rows": rows,
     "depth_sum": depth_sum,
     "fft": fft,
     "winograd": winograd,
@@ -137,6 +139,19 @@ def _wide_map(case: Case) -> bool:
     return prod(case.outputs[-2:]) >= 784
 
 
+def _short_rows(case: Case) -> bool:
+    """A banded matrix of at most three times the numbers, where XLA:CPU gathers large patches of few channels."""
+    short = case.space[-1] <= 3 * case.window.size[-1]
+    return case.rank == 2 and case.unit_stride and short and case.taps >= 25 and 2 <= case.c_in <= 16 and case.n >= 8
+
+
+def _narrow_gradient(case: Case) -> bool:
+    """The product stays in the cache."""
+    held = 4 * case.positions * case.taps * case.c_in
+    narrow = 2 <= case.c_in <= 8 <= case.c_out and case.rank == 2 and case.unit_stride
+    return narrow and case.taps > 1 and case.n >= 4 and held <= 8 << 20
+
+
 def _streamed(case: Case) -> bool:
     """1×1 to fewer channels, whose operand leaves the cache: bound by reading it."""
     fewer = contracted(case) > (case.c_in if case.direction == "input_grad" else case.c_out)
@@ -200,6 +215,10 @@ CPU: tuple[Rule, ...] = (
         lambda case: case.rank == 3 and case.c_in <= 4 or case.taps * case.c_in <= 32 and _wide_map(case),
         "a gradient to few channels: one matrix product, shifted and added",
     ),
+    Rule(
+        "rows", _short_rows, "a gradient to few channels of narrow images: rows of them as channels of one wide product"
+    ),
+    Rule("fold", _narrow_gradient, "a gradient to few channels: one matrix product, shifted and added in the cache"),
     Rule("tap_sum", _few_channels, "few channels: little to contract but the window"),
     Rule(
         "subpixel",

@@ -39,6 +39,8 @@ def test_choice_can_run(name, direction, platform):
         (((1, 7, 7, 512), (3, 3, 512, 512)), {"padding": 1}, {"input_grad": "fold", "kernel_grad": "patches"}),
         (((4, 8, 8, 256), (4, 4, 256, 512)), {"stride": 2, "padding": 1}, {"input_grad": "fold"}),
         (((1, 8, 28, 28, 64), (3, 3, 3, 64, 64)), {}, {"conv": "depth_sum"}),
+        (((128, 14, 14, 6), (5, 5, 6, 16)), {"padding": 0}, {"conv": "direct", "input_grad": "rows"}),
+        (((32, 12, 12, 8), (3, 3, 8, 16)), {}, {"input_grad": "fold"}),
         (((8, 56, 56, 64), (3, 3, 64, 64)), {"lowering": "patches"}, {"conv": "patches"}),
     ],
 )
