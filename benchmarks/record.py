@@ -132,8 +132,29 @@ class LoopRecord:
         return self.runs[f"{whose} loop"].median_ms / self.runs[f"{whose} calls"].median_ms
 
 
+class Throughput:
+    """What records of images a second have in common."""
+
+    floors: dict[str, float]
+    others: float | None
+    runs: dict[str, Run]
+
+    @property
+    def work(self) -> int:
+        """Images that a run goes through."""
+        raise NotImplementedError
+
+    def rate(self, rival: str = "ours") -> float:
+        """Images a second, in the median."""
+        return self.work / self.runs[rival].median_ms * 1e3
+
+    def speedup(self, rival: str) -> float:
+        """Our images a second over the rival's."""
+        return self.rate() / self.rate(rival)
+
+
 @dataclass(frozen=True)
-class TrainRecord:
+class TrainRecord(Throughput):
     """Epochs of one network: runs "ours", "flax", "torch", of an ensemble also "singles", its members one after the other.
 
     A run's time is that of an epoch; `images` an epoch and member, of the set `data`; `floors` how many times a rival's images
@@ -156,16 +177,32 @@ class TrainRecord:
         """Images of an epoch, of all members."""
         return self.images * self.members
 
-    def rate(self, rival: str = "ours") -> float:
-        """Images a second, in the median."""
-        return self.work / self.runs[rival].median_ms * 1e3
 
-    def speedup(self, rival: str) -> float:
-        """Our images a second over the rival's."""
-        return self.rate() / self.rate(rival)
+@dataclass(frozen=True)
+class ModelRecord(Throughput):
+    """One network, forward or a step of training: runs "ours", "flax", "torch", "compiled" (torch.compile).
+
+    Images are `side` × `side` pixels; `missing` says why a rival that was asked for did not run.
+    """
+
+    name: str
+    direction: Pass
+    batch: int
+    side: int
+    floors: dict[str, float]
+    others: float | None
+    runs: dict[str, Run]
+    missing: dict[str, str]
+    machine: Machine
+    benchmark: str = "models"
+
+    @property
+    def work(self) -> int:
+        """Images of a call."""
+        return self.batch
 
 
-def write(file: IO[str] | None, record: ConvRecord | OperationRecord | LoopRecord | TrainRecord) -> None:
+def write(file: IO[str] | None, record: ConvRecord | OperationRecord | LoopRecord | TrainRecord | ModelRecord) -> None:
     """Append one line and flush it, so that an interrupted run keeps what it measured."""
     if file is not None:
         print(json.dumps(asdict(record), separators=(",", ":")), file=file, flush=True)

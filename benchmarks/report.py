@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .cases import FAMILIES
-from .record import ConvRecord, LoopRecord, Race, TrainRecord, read
+from .record import ConvRecord, LoopRecord, Race, Throughput, read
 
 R = TypeVar("R", bound=Race)
 MIB = 2**20
@@ -90,7 +90,21 @@ def geometric_means(groups: Sequence[tuple[str, Callable[[R], bool]]], records: 
     return lines
 
 
-def disturbed(records: Sequence[Race | LoopRecord | TrainRecord]) -> str:
+def throughput(head: str, record: Throughput) -> str:
+    """Images a second of every rival with quartiles, and ours over it; what is below its floor is marked."""
+    cells = [head]
+    for rival, run in record.runs.items():
+        slow, fast, rate = (record.work / ms * 1e3 for ms in (run.high_ms, run.low_ms, run.median_ms))
+        digits = 0 if rate >= 100 else 1
+        cell = f"{rival} {rate:,.{digits}f} ({slow:,.{digits}f}–{fast:,.{digits}f})"
+        if rival != "ours" and "ours" in record.runs:
+            floor, ratio = record.floors.get(rival, 0.0), record.speedup(rival)
+            cell += f" ×{ratio:.2f}" + (f" BELOW {floor:.2f}" if ratio < floor else "")
+        cells.append(cell)
+    return "   ".join(cells)
+
+
+def disturbed(records: Sequence[Race | LoopRecord | Throughput]) -> str:
     """How much other processes had of the machine, in the median and at worst."""
     shares = sorted(record.others for record in records if record.others is not None)
     if not shares:

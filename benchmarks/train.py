@@ -25,7 +25,7 @@ from jaxcnn.data import ImageSet, Split, load
 from .machine import Disturbance, Machine, describe
 from .measure import Effort, Program, agree, interleave
 from .record import Run, TrainRecord, write
-from .report import disturbed
+from .report import disturbed, throughput
 from .train_loops import RATE, FlaxLoop, OurLoop
 from .train_networks import LENET, RESNET, Task
 
@@ -120,15 +120,7 @@ def measure(name: str, options: Options, machine: Machine) -> TrainRecord:
 
 def row(record: TrainRecord) -> str:
     """Images a second of every rival with quartiles, and ours over it; what is below its floor is marked."""
-    cells = [f"{record.name:<9}"]
-    for rival, run in record.runs.items():
-        slow, fast = (record.work / milliseconds * 1e3 for milliseconds in (run.high_ms, run.low_ms))
-        cell = f"{rival} {record.rate(rival):,.0f} ({slow:,.0f}–{fast:,.0f})"
-        if rival != "ours":
-            floor, ratio = record.floors.get(rival, 0.0), record.speedup(rival)
-            cell += f" ×{ratio:.2f}" + (f" BELOW {floor:.2f}" if ratio < floor else "")
-        cells.append(cell)
-    return "   ".join(cells)
+    return throughput(f"{record.name:<9}", record)
 
 
 def main(options: Options) -> None:

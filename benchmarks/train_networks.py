@@ -49,8 +49,8 @@ class FlaxLeNet5(nnx.Module):
 class FlaxNorm(nnx.BatchNorm):
     """Flax's batch norm, called as ours; its momentum is 1 minus ours."""
 
-    def __init__(self, num_features: int, *, rngs: nnx.Rngs):
-        super().__init__(num_features, momentum=0.9, rngs=rngs)
+    def __init__(self, num_features: int, *, momentum: float = 0.1, epsilon: float = 1e-5, rngs: nnx.Rngs):
+        super().__init__(num_features, momentum=1 - momentum, epsilon=epsilon, rngs=rngs)
 
     def __call__(self, x: Float[Array, "... c"], *, train: bool) -> Float[Array, "... c"]:  # pyright: ignore
         return super().__call__(x, use_running_average=not train)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from benchmarks.drawn import blank
 from jaxcnn import models
 from jaxcnn.weights._layout import entries
 from tests.models.torch_names import (
-    blank,
     gradients,
     load,
     random_network,

@@ -1,10 +1,5 @@
 """PyTorch's state dicts in our modules, and torchvision's definitions on a PyTorch that has none of its compiled operations."""
 
-import importlib
-import importlib.util
-import sys
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,31 +12,13 @@ from jaxcnn.weights._layout import entries
 
 def torchvision_models():
     """`torchvision.models`; skips the test where torch or torchvision is not installed."""
-    torch = pytest.importorskip("torch")
-    if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return importlib.import_module("torchvision.models")
-        except (
-            RuntimeError
-        ):  # its compiled operations do not fit this PyTorch: two are asked for on import, none by a model
-            _declare(torch)
-        try:
-            return importlib.import_module("torchvision.models")
-        except RuntimeError as error:
-            pytest.skip(f"torchvision does not run with this PyTorch: {error}")
+    pytest.importorskip("torch")
+    from benchmarks import model_torch
 
-
-def _declare(torch):
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-    torchvision_models.library = library  # what it declares lasts as long as it does
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]
+    try:
+        return model_torch.torchvision_models()
+    except ImportError as error:
+        pytest.skip(str(error))
 
 
 def random_network(build, seed=0):
@@ -66,14 +43,6 @@ def _numbers(random, name, shape):
     if name.endswith(("weight", "layer_scale")):
         return 1 + 0.1 * noise
     return 0.1 * noise if shape else np.zeros(())
-
-
-def blank(build):
-    """What `build` makes, all zeros: nothing is compiled for its random numbers."""
-    graphdef, state = nnx.split(nnx.eval_shape(lambda: build(rngs=nnx.Rngs(0))))
-    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    zeros = lambda leaf: jax.random.key(0) if is_key(leaf) else jnp.asarray(np.zeros(leaf.shape, leaf.dtype))
-    return nnx.merge(graphdef, jax.tree.map(zeros, state))
 
 
 def load(model, state_dict):
