@@ -9,7 +9,12 @@ from ._comparison import comparison_page as comparison_page
 from ._comparison import deviation as deviation
 from ._comparison import over_seeds as over_seeds
 from ._contact_sheet import contact_sheet as contact_sheet
+from ._figures import confusion as confusion
 from ._figures import learning_curves as learning_curves
 from ._figures import range_figure as range_figure
 from ._page import Page as Page
 from ._predictions import predictions as predictions
+from ._roc import Roc as Roc
+from ._roc import roc as roc
+from ._roc import roc_figure as roc_figure
+from ._roc import threshold_for as threshold_for

@@ -58,7 +58,11 @@ def range_figure(rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray, su
 
 
 def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Confusion matrix: `counts[true, predicted]`; colour is the share of the true class."""
+    """Confusion matrix: `counts[true, predicted]`; colour is the share of the true class.
+
+    >>> confusion(np.eye(2), ("cat", "dog")).axes[0].get_ylabel()
+    'true'
+    """
     classes = len(class_names)
     size = 2.2 + 0.42 * classes
     figure = Figure(figsize=(size, size * 0.9), layout="constrained")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-INK = "#1b4965"
+from ._figures import INK
 
 
 def predictions(

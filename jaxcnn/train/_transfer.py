@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from jaxcnn.data import ImageSet, Prepare, Split
 from jaxcnn.nn import Dense
-from jaxcnn.weights import Headed, all_but, freeze, head_of, headless, selection
+from jaxcnn.weights import Headed, all_but, freeze, head_of, headless, layer, selection
 
 from ._fit import Fitted, fit
 from ._losses import cross_entropy
@@ -78,10 +78,10 @@ def fit_head(
     True
     """
     name = head or head_of(model)
-    layer = _layer(model, name)
-    if not isinstance(layer, Dense):
+    last = layer(model, name)
+    if not isinstance(last, Dense):
         raise ValueError(f"fit_head: {name!r} is no dense layer; give the model one with weights.replace_head")
-    classes = layer.kernel.shape[1]
+    classes = last.kernel.shape[1]
     if not l2 > 0 or split.labels.min() < 0 or split.labels.max() >= classes:
         seen = f"labels from {split.labels.min()} to {split.labels.max()}"
         raise ValueError(f"fit_head: l2={l2}, {seen}, {classes} outputs; l2 must be positive, labels below the outputs")
@@ -89,10 +89,10 @@ def fit_head(
     features = outputs(seen, split.images, prepare, batch_size=batch_size).reshape(len(split), -1)
     kernel, bias = softmax_regression(jnp.asarray(features), jnp.asarray(split.labels), classes, l2=l2)
     fitted = freeze(model, all_but(f"{name}.*"))
-    layer = _layer(fitted, name)
-    layer.kernel[...] = kernel
-    if layer.bias is not None:
-        layer.bias[...] = bias
+    last = layer(fitted, name)
+    last.kernel[...] = kernel
+    if last.bias is not None:
+        last.bias[...] = bias
     return fitted
 
 
@@ -187,12 +187,6 @@ def grouped(groups: Mapping[str, optax.GradientTransformation]) -> optax.Gradien
 
     transforms: dict[Any, optax.GradientTransformation] = dict(groups)
     return optax.partition(transforms, lambda parameters: jax.tree_util.tree_map_with_path(label, parameters))
-
-
-def _layer(model: Any, name: str) -> Any:
-    for part in name.split("."):
-        model = model[int(part)] if part.isdigit() else getattr(model, part)
-    return model
 
 
 def _minimise(loss: Callable, start: Any, steps: int) -> Any:

@@ -20,5 +20,6 @@ from ._transfer import all_but as all_but
 from ._transfer import freeze as freeze
 from ._transfer import head_of as head_of
 from ._transfer import headless as headless
+from ._transfer import layer as layer
 from ._transfer import replace_head as replace_head
 from ._transfer import selection as selection

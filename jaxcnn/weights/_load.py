@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import TypeVar
 
@@ -155,9 +156,9 @@ def _check_fit(model, path: Path, wanted: Mapping[str, Entry], stored, extra: li
 
 
 def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
-    """The same shape; axes of one pixel behind it are forgiven: a 1×1 convolution is a dense layer, a vector a column."""
-    stripped = lambda shape: tuple(shape[: max((i for i, n in enumerate(shape) if n != 1), default=-1) + 1])
-    return theirs == ours or (len(theirs) != len(ours) and stripped(theirs) == stripped(ours))
+    """The same shape, or as many numbers for as many outputs: a convolution of all pixels is a dense layer, (c, 1, 1) is (c,)."""
+    alike = len(theirs) != len(ours) and theirs[:1] == ours[:1] and prod(theirs) == prod(ours)
+    return theirs == ours or alike
 
 
 def _first(lines: list[str]) -> list[str]:

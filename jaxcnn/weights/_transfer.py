@@ -89,6 +89,18 @@ def head_of(model: nnx.Module) -> str:
     return dotted(layers[-1])
 
 
+def layer(model: nnx.Module, name: str) -> Any:
+    """The dense layer or convolution of that name.
+
+    Raises: ValueError for another name.
+
+    >>> from jaxcnn.models import LeNet5
+    >>> layer(LeNet5(rngs=nnx.Rngs(0)), "conv2").kernel.shape
+    (5, 5, 6, 16)
+    """
+    return node_at(model, _path(model, name))
+
+
 def replace_head(model: nnx.Module, num_classes: int, *, head: str | None = None, rngs: nnx.Rngs) -> Any:
     """The model with a fresh head of `num_classes` outputs.
 
@@ -105,11 +117,11 @@ def replace_head(model: nnx.Module, num_classes: int, *, head: str | None = None
     (84, 3)
     """
     path = _path(model, head)
-    layer = node_at(model, path)
-    if isinstance(layer, nn.Conv):
-        return Headed(headless(model, head=head), layer.kernel.shape[-2] * _groups(layer), num_classes, rngs=rngs)
+    old = node_at(model, path)
+    if isinstance(old, nn.Conv):
+        return Headed(headless(model, head=head), old.kernel.shape[-2] * old.options["groups"], num_classes, rngs=rngs)
     model = nnx.clone(model)
-    fresh = nn.Dense(layer.kernel.shape[0], num_classes, use_bias=layer.bias is not None, dtype=layer.dtype, rngs=rngs)
+    fresh = nn.Dense(old.kernel.shape[0], num_classes, use_bias=old.bias is not None, dtype=old.dtype, rngs=rngs)
     _put(node_at(model, path[:-1]), path[-1], fresh)
     return model
 
@@ -177,7 +189,9 @@ def _path(model: nnx.Module, head: str | None) -> tuple:
     known = {dotted(path): path for path in _layers(model, ())}
     name = head_of(model) if head is None else head
     if name not in known:
-        raise ValueError(f"replace_head: {name!r} is no dense layer or convolution; the last one is {head_of(model)!r}")
+        raise ValueError(
+            f"{type(model).__name__}: {name!r} is no dense layer or convolution; the last one is {head_of(model)!r}"
+        )
     return known[name]
 
 
@@ -186,10 +200,6 @@ def _put(parent: Any, key: Any, value: Any) -> None:
         parent[key] = value
     else:
         setattr(parent, key, value)
-
-
-def _groups(layer: nn.Conv) -> int:
-    return layer.options["groups"]
 
 
 def _check_patterns(filter: Filter, names: list[str]) -> None:

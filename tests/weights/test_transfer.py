@@ -158,9 +158,7 @@ def test_replace_head_of_a_convolution_averages_before_the_dense_layer():
     "change", [weights.headless, lambda m, head: weights.replace_head(m, 3, head=head, rngs=nnx.Rngs(0))]
 )
 def test_head_of_another_name_is_refused(change):
-    with pytest.raises(
-        ValueError, match="replace_head: 'fc' is no dense layer or convolution; the last one is 'logits'"
-    ):
+    with pytest.raises(ValueError, match="LeNet5: 'fc' is no dense layer or convolution; the last one is 'logits'"):
         change(lenet(), head="fc")
 
 
