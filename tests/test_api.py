@@ -96,6 +96,8 @@ SIGNATURES = {
     "functional.filters.scharr": f"x, angle=90.0, *, {REPLICATE}",
     "functional.filters.sharpen": f"x, amount=1.0, *, {REPLICATE}",
     "functional.filters.sobel": f"x, angle=90.0, *, {REPLICATE}",
+    "geometry.Bins": "axes",
+    "geometry.Bins.output_size": "self, space",
     "geometry.Counts": "parameters=0, multiply_adds=0, bytes=0",
     "geometry.Node": "inputs, window=None",
     "geometry.ReceptiveField": "size, jump, start",

@@ -4,28 +4,26 @@ On an axis of n pixels with o outputs, output i sees the pixels (PyTorch's rule)
 
     ⌊i n / o⌋ … ⌈(i + 1) n / o⌉ − 1
 
-so 10 → 4 starts at 0, 2, 5, 7 and neighbours may share a pixel. With g = gcd(n, o) the windows repeat after o / g of them,
-n / g pixels on: on each axis the outputs are o / g families of equal windows with stride n / g, each an ordinary pooling.
-Where o divides n that is one family, `avg_pool` or `max_pool` with a window of n / o.
+so 10 → 4 starts at 0, 2, 5, 7 and neighbours may share a pixel (`geometry.Bins`). Where o divides n on every axis it is
+`avg_pool` or `max_pool` with a window of n / o.
 
 Common arguments:
     output_size: outputs, an int or one entry an axis; None keeps the size of the axis.
 """
 
 from collections.abc import Sequence
-from math import gcd, prod
+from math import prod
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Float, Int, Shaped
 
-from jaxcnn.geometry import Window, per_axis
+from jaxcnn.geometry import Bins, Window, per_axis
 
 from . import _check
 from ._widened import widened
 from .engine import extreme, extreme_winner, placed, total
-from .lowering import every
 
 Size = int | None | Sequence[int | None]
 
@@ -44,15 +42,11 @@ def adaptive_avg_pool(x: Float[Array, "n *space c"], output_size: Size) -> Float
 
 
 def _mean(x: Array, sizes: Sequence[int]) -> Array:
-    space = x.shape[1:-1]
-    if all(n % o == 0 for n, o in zip(space, sizes)):
-        window = tuple(n // o for n, o in zip(space, sizes))
-        return total(x, Window.resolve(window, space, stride=window)) / np.asarray(prod(window), x.dtype)
-    counts = np.ones(())
-    for axis, o in enumerate(sizes, start=1):
-        counts = counts[..., None] * [stop - start for start, stop in _windows(x.shape[axis], o)]
-        x = _interleaved([total(*family) for family in _families(x, axis, o)], axis)
-    return x / counts[..., None].astype(x.dtype)
+    window, counts = _window(x.shape[1:-1], sizes), np.ones(())
+    for axis, o in enumerate(sizes):
+        counts = counts[..., None] * [len(window.pixels(axis, output)) for output in range(o)]
+    counts = counts.flat[0] if (counts == counts.flat[0]).all() else counts[..., None]
+    return total(x, window) / np.asarray(counts, x.dtype)
 
 
 def adaptive_max_pool(x: Shaped[Array, "n *space c"], output_size: Size) -> Shaped[Array, "n *output_size c"]:
@@ -69,10 +63,7 @@ def adaptive_max_pool(x: Shaped[Array, "n *space c"], output_size: Size) -> Shap
 
 
 def _largest(x: Array, sizes: Sequence[int]) -> Array:
-    for axis in reversed(range(1, x.ndim - 1)):
-        families = [extreme(*family, largest=True) for family in _families(x, axis, sizes[axis - 1])]
-        x = _interleaved(families, axis)
-    return x
+    return extreme(x, _window(x.shape[1:-1], sizes), largest=True)
 
 
 def adaptive_max_pool_with_indices(
@@ -98,18 +89,14 @@ def adaptive_max_pool_with_indices(
 
 
 def _winners(x: Array, sizes: Sequence[int]) -> tuple[Array, Array]:
-    space = x.shape[1:-1]
-    at = jnp.arange(prod(space), dtype=jnp.int32).reshape(1, *space, 1)
-    for axis in reversed(range(1, x.ndim - 1)):
-        values, places = [], []
-        for (part, window), (where, _) in zip(
-            _families(x, axis, sizes[axis - 1]), _families(at, axis, sizes[axis - 1])
-        ):
-            value, tap = extreme_winner(part, window, largest=True)
-            values.append(value)
-            places.append(_chosen(where, tap, window, axis))
-        x, at = _interleaved(values, axis), _interleaved(places, axis)
-    return x, at
+    space, window = x.shape[1:-1], _window(x.shape[1:-1], sizes)
+    values, taps = extreme_winner(x, window, largest=True)
+    rest, flat, weight = taps.astype(jnp.int32), jnp.zeros(taps.shape, jnp.int32), 1
+    for axis in reversed(range(window.rank)):
+        first = np.array([window.pixels(axis, output)[0] for output in range(sizes[axis])], np.int32)
+        pixel = first.reshape(-1, *[1] * (window.rank - axis)) + rest % window.size[axis]
+        flat, rest, weight = flat + pixel * weight, rest // window.size[axis], weight * space[axis]
+    return values, flat
 
 
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (
@@ -133,33 +120,8 @@ def _resolve(name: str, x, output_size) -> tuple[Array, tuple[int, ...]]:
     return x, per_axis(output_size, len(space), what="output_size", name=name, least=1)
 
 
-def _windows(n: int, o: int) -> list[tuple[int, int]]:
-    """First pixel and end of each window of an axis."""
-    return [(i * n // o, -(-(i + 1) * n // o)) for i in range(o)]
-
-
-def _families(x: Array, axis: int, o: int):
-    """For each family of equal windows: the pixels it covers, and the window over them."""
-    n, g = x.shape[axis], gcd(x.shape[axis], o)
-    for start, stop in _windows(n, o)[: o // g]:
-        part = lax.slice_in_dim(x, start, start + (g - 1) * (n // g) + stop - start, axis=axis)
-        one = lambda value: tuple(value if a == axis else 1 for a in range(1, x.ndim - 1))
-        yield part, Window(one(stop - start), one(n // g), ((0, 0),) * (x.ndim - 2), one(1))
-
-
-def _interleaved(families: list[Array], axis: int) -> Array:
-    """Output i of family j becomes output i · families + j."""
-    if len(families) == 1:
-        return families[0]
-    y = jnp.stack(families, axis + 1)  # (n, …, g, o / g, …, c)
-    return y.reshape(*y.shape[:axis], y.shape[axis] * len(families), *y.shape[axis + 2 :])  # (n, …, o, …, c)
-
-
-def _chosen(at: Array, tap: Array, window: Window, axis: int) -> Array:
-    """The entry of `at` under the tap that won, where `at` is one image or as many as `tap`."""
-    k, s, o = window.size[axis - 1], window.stride[axis - 1], tap.shape[axis]
-    chosen = jnp.zeros(tap.shape, at.dtype)
-    for t in range(k):
-        here = every(at, t, o, s, axis)
-        chosen = jnp.where(tap == tap.dtype.type(t), here, chosen)
-    return chosen
+def _window(space: tuple[int, ...], sizes: Sequence[int]) -> Window | Bins:
+    if any(n % o for n, o in zip(space, sizes)):
+        return Bins(tuple(zip(space, sizes)))
+    size = tuple(n // o for n, o in zip(space, sizes))
+    return Window.resolve(size, space, stride=size)

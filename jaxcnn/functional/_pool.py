@@ -17,6 +17,7 @@ Common arguments:
 from collections.abc import Sequence
 from math import prod
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -166,14 +167,28 @@ def global_max_pool(x: Shaped[Array, "n *space c"], *, keepdims: bool = False) -
     >>> global_max_pool(jnp.arange(6.0).reshape(1, 3, 2)).tolist()
     [[4.0, 5.0]]
     """
-    x = _check.images("global_max_pool", x)
+    x = whole(_check.images("global_max_pool", x))
     _check.ordered("global_max_pool", x)
-    axes = range(1, x.ndim - 1)
-    y = jnp.max(x, axes, keepdims=keepdims)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        return y
-    # XLA:CPU's own maximum loses NaN in larger arrays of float32 (jax 0.10.2 and 0.12)
-    return jnp.where(jnp.any(x != x, axes, keepdims=keepdims), jnp.nan, y)
+    largest = _shared if jnp.issubdtype(x.dtype, jnp.floating) else _largest
+    y = largest(x.reshape(x.shape[0], prod(x.shape[1:-1]), x.shape[-1]))  # (n, c)
+    return y.reshape(y.shape[0], *(1 for _ in x.shape[1:-1]), y.shape[1]) if keepdims else y
+
+
+def _largest(x: Array) -> Array:
+    return extreme(x, Window.resolve(x.shape[1], x.shape[1:2]), largest=True)[:, 0]
+
+
+_shared = jax.custom_jvp(_largest)
+
+
+@_shared.defjvp
+def _shared_jvp(primals, tangents):
+    (x,), (t,) = primals, tangents
+    y = _shared(x)
+    won = x == y[:, None]
+    count = jnp.maximum(won.sum(1, widened(x).dtype), 1)  # none equals NaN
+    taken = jnp.where(won, widened(t), 0).sum(1)
+    return y, (taken / count).astype(x.dtype)
 
 
 max_pool1d, max_pool2d, max_pool3d = (_check.ranked(max_pool, rank) for rank in (1, 2, 3))

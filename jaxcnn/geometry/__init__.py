@@ -1,5 +1,6 @@
 """Arithmetic on windows: output sizes, receptive fields, counts. Standard library only."""
 
+from ._bins import Bins as Bins
 from ._counts import Counts as Counts
 from ._counts import conv_counts as conv_counts
 from ._counts import dense_counts as dense_counts

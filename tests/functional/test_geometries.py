@@ -1,7 +1,9 @@
-"""Any window on any plane, even and ragged, larger than its image and of one pixel: every window operation and its oracle.
+"""Any window on any image, even and ragged, larger than it and of one pixel: every window operation and its oracle.
 
-Maximum, soft and adaptive pooling, resizing and the others that have such a test beside their own rules are not repeated here.
+Soft and adaptive pooling, resizing and the others that have such a test beside their own rules are not repeated here.
 """
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +14,16 @@ from hypothesis import strategies as st
 
 from jaxcnn import functional as F
 from tests.reference import conv, lp_pool, pool, stochastic_pool
-from tests.reference.arrays import normal
+from tests.reference.arrays import integers, normal
 from tests.reference.avg_unpool import avg_unpool
 from tests.reference.deform_conv import deform_conv2d
 from tests.reference.padding import pad, resolve
 from tests.reference.weighted_pool import weighted_pool
 
-from .geometries import geometries
+from .geometries import geometries, wide_windows
 
 MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
-BOUND = 1e-12  # float64 sums of at most 16 products of order 10
-WEIGHTS = normal(4, 4, 2)
+BOUND = 1e-12  # float64 sums of at most 729 products of order 1
 # an operation of x and its oracle; `size`, the words of a call and the resolved ones
 POOLS = {
     "min": (F.min_pool, pool.min_pool),
@@ -41,8 +42,8 @@ POOLS = {
         stochastic_pool.expected,
     ),
     "weighted": (
-        lambda x, size, **words: F.weighted_pool(x, jnp.asarray(WEIGHTS[: size[0], : size[1]]), **words),
-        lambda x, size, **words: weighted_pool(x, WEIGHTS[: size[0], : size[1]], **words),
+        lambda x, size, **words: F.weighted_pool(x, jnp.asarray(normal(*size, 2)), **words),
+        lambda x, size, **words: weighted_pool(x, normal(*size, 2), **words),
     ),
 }
 
@@ -59,14 +60,34 @@ def assert_close(actual, expected):
 
 
 @pytest.mark.parametrize(("ours", "theirs"), POOLS.values(), ids=POOLS)
-@settings(max_examples=6)  # every geometry compiles anew
-@given(geometry=geometries(), ceil=st.booleans())
+@settings(max_examples=8)  # every geometry compiles anew
+@given(geometry=geometries() | wide_windows(), ceil=st.booleans())
 def test_pool_of_any_geometry_is_the_oracle(ours, theirs, geometry, ceil):
     space, size, options = geometry
     x = normal(2, *space, 2)
     value = theirs(x, size, ceil=ceil, **resolve(space, size, **options))
     assume(np.isfinite(value).all())  # between dilated taps the whole image can lie, which has no smallest pixel
-    assert_close(ours(jnp.asarray(x), size, ceil_mode=ceil, **options), value)
+    assert_close(jax.jit(lambda x: ours(x, size, ceil_mode=ceil, **options))(x), value)
+
+
+@pytest.mark.parametrize("windows", [geometries, wide_windows])
+@settings(max_examples=15)
+@given(data=st.data(), ceil=st.booleans())
+def test_max_pool_of_any_geometry_is_the_oracle_and_counts_its_winners(windows, data, ceil):
+    space, size, options = data.draw(windows())
+    x = integers(2, *space, 2) % 3.0
+    value = pool.max_pool(x, size, ceil=ceil, **resolve(space, size, **options))
+    assume(np.isfinite(value).all())
+    both, alone = (partial(f, window=size, ceil_mode=ceil, **options) for f in (F.max_pool_with_indices, F.max_pool))
+    gradient = jax.grad(lambda x: both(x)[0].sum())
+    y, indices, won, single = jax.jit(lambda x: (*both(x), gradient(x), alone(x)))(x)
+    np.testing.assert_array_equal(y, value)
+    np.testing.assert_array_equal(single, value)
+    pixels, winners = x.reshape(2, -1, 2), np.asarray(indices).reshape(2, -1, 2)
+    np.testing.assert_array_equal(np.take_along_axis(pixels, winners, 1), value.reshape(winners.shape))
+    wins = np.zeros(pixels.shape)
+    np.add.at(wins, (np.arange(2)[:, None, None], winners, np.arange(2)), 1)
+    np.testing.assert_array_equal(won, wins.reshape(x.shape))
 
 
 @settings(max_examples=6)
@@ -89,7 +110,8 @@ def test_avg_unpool_of_any_geometry_is_the_oracle(geometry):
     space, size, options = geometry
     words = resolve(space, size, **options)
     y = normal(*pool.sum_pool(np.ones((2, *space, 3)), size, **words).shape)
-    assert_close(F.avg_unpool(jnp.asarray(y), size, output_size=space, **options), avg_unpool(y, space, size, **words))
+    unpool = jax.jit(lambda y: F.avg_unpool(y, size, output_size=space, **options))
+    assert_close(unpool(y), avg_unpool(y, space, size, **words))
 
 
 @st.composite

@@ -22,6 +22,7 @@ CASES = {
     "same": (PLANE, 3, {"stride": 2, "padding": "same"}),
     "pixels": (PLANE, 3, {"stride": 2, "padding": 1}),
     "pairs": (PLANE, 3, {"stride": 1, "padding": ((2, 0), (1, 2))}),
+    "wide": (PLANE, (7, 6), {"stride": 1, "padding": 3}),
     "causal": ((2, 11, 3), 3, {"stride": 1, "padding": "causal"}),
     "dilation": (PLANE, 2, {"stride": 1, "dilation": (3, 2)}),
     "dilation padded": (PLANE, 3, {"stride": 2, "dilation": 2, "padding": 2}),
@@ -36,6 +37,7 @@ CASES = {
     "1×1": (PLANE, 1, {}),
     "1×1 stride": (PLANE, 1, {"stride": 2}),
     "window is image": (PLANE, (7, 5), {}),
+    "as many taps as pixels": ((2, 1, 6, 3), (3, 2), {"stride": 3, "padding": ((0, 2), (0, 0)), "dilation": (1, 3)}),
     "one pixel": ((2, 1, 1, 3), 3, {"stride": 1, "padding": 1}),
     "empty batch": ((0, 7, 5, 3), 2, {}),
 }
@@ -157,3 +159,15 @@ def test_global_pools_reduce_every_pixel(shape, keepdims):
     bound = gamma(np.prod(shape[1:-1]) + 1, 2.0**-24) * np.mean(np.abs(x), axes, keepdims=keepdims, dtype=np.float64)
     assert_pool(F.global_avg_pool(x, keepdims=keepdims), mean, bound)
     assert_pool(F.global_max_pool(x, keepdims=keepdims), np.max(x, axes, keepdims=keepdims), 0)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4), (3, 13, 7, 4)])
+def test_global_max_pool_shares_its_gradient_among_equal_pixels(shape):
+    x = (integers(*shape) % 3).astype(np.float32)
+    x[0, 1, ..., 2] = np.nan
+    y, pull = jax.vjp(F.global_max_pool, jnp.asarray(x))
+    g = np.arange(1.0, y.size + 1, dtype=np.float32).reshape(y.shape)
+    axes = tuple(range(1, x.ndim - 1))
+    won = x == np.max(x, axes, keepdims=True)  # NaN equals nothing
+    share = won / np.maximum(won.sum(axes, keepdims=True), 1)
+    np.testing.assert_allclose(pull(jnp.asarray(g))[0], share * g.reshape(g.shape[0], *[1] * len(axes), -1), rtol=1e-6)

@@ -1,8 +1,7 @@
-"""How the four programs of a maximum run: slices of the image, compared and selected, which XLA fuses into single loops.
+"""How the four programs of a maximum run: rows of tables taken, compared and selected, which XLA fuses into single loops.
 
-The winner is found axis by axis, the last first: Σ sizes comparisons instead of Π sizes, and the same winner, because the
-first of equal rows holds the first of equal pixels. Going back, pixel `stride · u + a` looks at the few outputs `u + δ`
-whose windows can reach it and adds those whose stored tap is the one that points to it,
+Going back, pixel `stride · u + a` looks at the few outputs `u + δ` whose windows can reach it and adds those whose stored tap is
+the one that points to it,
 
     stride · δ + tap · dilation = a + low
 
@@ -10,18 +9,33 @@ so that the result is written once, in order, without spreading anything apart.
 """
 
 import itertools
+from math import prod
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxcnn.geometry import Window
+from jaxcnn.geometry import Bins, Window
 
-from ..lowering import Run, every, join, runs, view
-from ._views import RUNS, padded, reduce_axis, reduce_window
+from ..lowering import Run, join, runs, view
+from ._views import (
+    NONE,
+    RUNS,
+    combine_rows,
+    nearest,
+    padded,
+    reduce_axis,
+    reduce_run,
+    reduce_window,
+    seen,
+    seers,
+    take_row,
+)
+
+PARTS = 32  # that a whole image is cut in
 
 
-def tap_dtype(window: Window) -> np.dtype:
+def tap_dtype(window: Window | Bins) -> np.dtype:
     """The smallest unsigned integer with room for the taps, `window.taps` for none and one number for never."""
     return np.min_scalar_type(window.taps + 1)
 
@@ -39,23 +53,65 @@ def identity(dtype, largest: bool) -> np.ndarray:
     return np.array(info.min if largest else info.max, dtype)
 
 
-def reduced(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
+def reduced(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
     """The value alone, as XLA's own window reduction."""
+    if isinstance(window, Bins):
+        return chained(x, window=window, space=space, largest=largest)
     return [reduce_window(x, window, lax.max if largest else lax.min, identity(x.dtype, largest))]
 
 
-def chained(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
-    """The value alone on CPU: axis by axis over slices, where XLA's reduction goes pixel by pixel: up to 400 times as fast."""
+def chained(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
+    """The value alone on CPU: axis by axis over rows, where XLA's reduction goes pixel by pixel: up to 400 times as fast."""
+    combine = lax.max if largest else lax.min
+    if x.size and window.output_size(space) == (1,) * window.rank and _covers(window, space):
+        return [_whole(x, largest)]
     for axis in reversed(range(window.rank)):
-        x = reduce_axis(x, window, axis, lax.max if largest else lax.min, identity(x.dtype, largest))
+        x = reduce_axis(x, window, axis, combine, identity(x.dtype, largest))
     return [x]
 
 
-def won(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
-    """The value and the tap of the winner."""
-    y, taps, weight, dtype = x, None, 1, tap_dtype(window)
+def _covers(window: Window | Bins, space) -> bool:
+    """Whether the first output sees every pixel of the image; as many taps as pixels do not say so."""
+    return all(set(window.pixels(axis, 0)).issuperset(range(n)) for axis, n in enumerate(space))
+
+
+def _whole(x: Array, largest: bool) -> Array:
+    """One window, which is the image: cut in parts, these compared in pairs.
+
+    The last pixels are a `lax.reduce`, which XLA does not compute anew for every pixel of what comes after. XLA:CPU's own maximum
+    loses NaN (jax 0.10.2 and 0.12), so NaN goes by its side.
+    """
+    combine, fill = lax.max if largest else lax.min, identity(x.dtype, largest)
+    n, *space, c = x.shape
+    x = x.reshape(n, prod(space), c)
+    while (pixels := x.shape[1]) > PARTS:
+        length = -(-pixels // PARTS)
+        # the last part shares pixels with the one before it, which changes no extreme
+        starts = [min(start, pixels - length) for start in range(0, pixels, length)]
+        parts = [lax.slice_in_dim(x, start, start + length, axis=1) for start in starts]
+        while len(parts) > 1:
+            pairs = [combine(a, b) for a, b in zip(parts[::2], parts[1::2])]
+            parts = pairs + parts[2 * len(pairs) :]
+        x = parts[0]
+    lost = x != x
+    y = lax.reduce(jnp.where(lost, fill, x), fill, combine, (1,))
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        y = jnp.where(lost.any(1), np.array(np.nan, x.dtype), y)
+    return y.reshape(n, *(1 for _ in space), c)
+
+
+def won(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
+    """The value and the tap of the winner.
+
+    It is found axis by axis, the last first: Σ sizes comparisons instead of Π sizes, and the same winner, because the first of
+    equal rows holds the first of equal pixels. Beside taps of 8 bits XLA:CPU does not vectorise what is taken by numbers, so that
+    these loops look at slices alone, the border's outputs apart; the value that is returned is not theirs.
+    """
+    if isinstance(window, Bins):
+        return _won_by_tables(x, window, largest)
+    [y], taps, weight, dtype = chained(x, window=window, space=space, largest=largest), None, 1, tap_dtype(window)
     for axis in reversed(range(window.rank)):
-        y, taps = _won_axis(y, taps, window, axis, weight, largest)
+        x, taps = _won_axis(x, taps, window, axis, weight, largest)
         weight *= window.size[axis]
     assert taps is not None
     void = ~_outer([first >= 0 for first in _first_taps(window, space)])
@@ -65,16 +121,14 @@ def won(x: Array, *, window: Window, space, largest: bool) -> list[Array]:
 def _won_axis(x: Array, taps: Array | None, window: Window, axis: int, weight: int, largest: bool):
     """One axis of `won`. XLA makes two loops for the two results, so the value has its own, shorter formula."""
     fill, begins = identity(x.dtype, largest), _first_taps(window, x.shape[1:-1])[axis]
-    y = reduce_axis(x, window, axis, lax.max if largest else lax.min, fill)
     taps = jnp.zeros(x.shape, tap_dtype(window)) if taps is None else taps
     if len(runs(window, x.shape[1:-1], axis)) > RUNS:
         taps, _ = padded(taps, window, axis, np.zeros((), taps.dtype))
         x, window = padded(x, window, axis, fill)
-    pieces = [
-        _code(x, taps, window, axis, run, begins[run.first : run.end], weight, largest)
-        for run in runs(window, x.shape[1:-1], axis)
-    ]
-    return y, join(pieces, axis)
+    found = runs(window, x.shape[1:-1], axis)
+    values = [reduce_run(x, window, axis, run, lax.max if largest else lax.min, fill) for run in found]
+    codes = [_code(x, taps, window, axis, run, begins[run.first : run.end], weight, largest) for run in found]
+    return join(values, axis), join(codes, axis)
 
 
 def _code(x, taps, window: Window, axis: int, run: Run, begins: np.ndarray, weight: int, largest: bool) -> Array:
@@ -95,19 +149,54 @@ def _code(x, taps, window: Window, axis: int, run: Run, begins: np.ndarray, weig
     return found
 
 
-def taken(t: Array, taps: Array, *, window: Window, space) -> list[Array]:
+def _won_by_tables(x: Array, window: Bins, largest: bool) -> list[Array]:
+    """The same where outputs are not evenly spaced."""
+    taps, weight = jnp.zeros(x.shape, tap_dtype(window)), 1
+    for axis in reversed(range(window.rank)):
+        x, taps = _won_axis_by_tables(x, taps, window, axis, weight, largest)
+        weight *= window.size[axis]
+    return [x, taps]
+
+
+def _won_axis_by_tables(x: Array, taps: Array, window: Bins, axis: int, weight: int, largest: bool):
+    fill, dtype = identity(x.dtype, largest), taps.dtype
+    numbers, pixels = nearest(seen(window, x.shape[1:-1], axis))
+    numbers = (numbers * weight).astype(dtype).reshape(*numbers.shape, *[1] * (x.ndim - axis - 2))
+    code = lambda tap: take_row(taps, pixels[tap], axis, np.zeros((), dtype)) + numbers[tap]
+    best, found = take_row(x, pixels[0], axis, fill), code(0)
+    for tap, row in enumerate(pixels[1:], start=1):
+        v = take_row(x, row, axis, fill)
+        wins = (v > best) if largest else (v < best)
+        if jnp.issubdtype(x.dtype, jnp.floating):
+            wins |= v != v
+        best, found = jnp.where(wins, v, best), jnp.where(wins, code(tap), found)
+    return combine_rows(x, pixels, axis, lax.max if largest else lax.min, fill), found
+
+
+def _along(numbers: np.ndarray, dims: int) -> np.ndarray | Array:
+    """Numbers of an axis that has `dims` dimensions behind it; one where all are equal."""
+    if (numbers == numbers[0]).all():
+        return np.full((), numbers[0], np.int32)
+    return jnp.asarray(numbers, np.int32).reshape(-1, *[1] * dims)
+
+
+def taken(t: Array, taps: Array, *, window: Window | Bins, space) -> list[Array]:
     """The pixel of each winner; 0 where there was none."""
-    y, dtype = jnp.zeros(taps.shape, t.dtype), tap_dtype(window)
+    zero, dtype = np.zeros((), t.dtype), tap_dtype(window)
+    pixels = [nearest(seen(window, space, axis))[1] for axis in range(window.rank)]
+    y = jnp.zeros(taps.shape, t.dtype)
     for number, at in enumerate(np.ndindex(*window.size)):
         v = t
         for axis, tap in enumerate(at):
-            v = _shifted(v, window, space, axis, tap, np.zeros((), t.dtype))
+            v = take_row(v, pixels[axis][tap], axis, zero)
         y = jnp.where(taps == dtype.type(number), v, y)
     return [y]
 
 
-def given(g: Array, taps: Array, *, window: Window, space) -> list[Array]:
+def given(g: Array, taps: Array, *, window: Window | Bins, space) -> list[Array]:
     """Each pixel's sum over the outputs that it won. 16-bit floats are added in float32 and rounded once."""
+    if isinstance(window, Bins):
+        return _given_by_tables(g, taps, window, space)
     n, c, result = g.shape[0], g.shape[-1], g.dtype
     wide = jnp.dtype(jnp.float32) if result.itemsize < 4 else result
     if 0 in g.shape:
@@ -125,6 +214,22 @@ def given(g: Array, taps: Array, *, window: Window, space) -> list[Array]:
         total += jnp.where(tap == _pointing(window, move), value, np.zeros((), g.dtype)).astype(wide)
     whole = total.reshape(n, *(b * s for b, s in zip(blocks, window.stride)), c)  # (n, stride·u + a, …, c)
     return [whole[:, *(slice(size) for size in space)].astype(result)]
+
+
+def _given_by_tables(g: Array, taps: Array, window: Bins, space) -> list[Array]:
+    """The same where the outputs that see a pixel are not evenly spaced."""
+    wide, zero = jnp.dtype(jnp.float32) if g.dtype.itemsize < 4 else g.dtype, np.zeros((), g.dtype)
+    tables = [seers(window, space, axis) for axis in range(window.rank)]
+    total = jnp.zeros((g.shape[0], *space, g.shape[-1]), wide)
+    for places in itertools.product(*(range(len(outputs)) for outputs, _ in tables)):
+        value, tap, pointing = g, taps.astype(jnp.int32), np.zeros((), np.int32)
+        for axis, (place, (outputs, through)) in enumerate(zip(places, tables)):
+            row = np.maximum(outputs[place], 0)
+            value, tap = take_row(value, row, axis, zero), take_row(tap, row, axis, np.zeros((), np.int32))
+            code = np.where(through[place] == NONE, -2 * window.taps, through[place] * prod(window.size[axis + 1 :]))
+            pointing = pointing + _along(code, window.rank - axis)
+        total += jnp.where(tap == pointing, value, zero).astype(wide)
+    return [total.astype(g.dtype)]
 
 
 def _reach(window: Window, axis: int) -> list[int]:
@@ -167,16 +272,3 @@ def _outer(axes: list[np.ndarray]) -> np.ndarray:
     for axis in axes[1:]:
         result = result[..., None] & axis
     return result
-
-
-def _shifted(x: Array, window: Window, space, axis: int, tap: int, fill: np.ndarray) -> Array:
-    """The pixels that the outputs see through one tap of one axis; `fill` where that is padding, of which no copy is made."""
-    stride, outputs = window.stride[axis], window.output_size(space)[axis]
-    offset = tap * window.dilation[axis] - window.padding[axis][0]
-    first, end = max(0, -(offset // stride)), min(outputs, (space[axis] - 1 - offset) // stride + 1)
-    if first >= end:
-        return jnp.full((*x.shape[: axis + 1], outputs, *x.shape[axis + 2 :]), fill)
-    start = first * stride + offset
-    inside = every(x, start, end - first, stride, axis + 1)
-    around = [(first, outputs - end, 0) if i == axis + 1 else (0, 0, 0) for i in range(x.ndim)]
-    return lax.pad(inside, fill, around) if end - first < outputs else inside

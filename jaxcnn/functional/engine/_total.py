@@ -3,8 +3,8 @@
     total     x → y     y[n, o, c] = Σ_t x[n, o · stride − low + t · dilation, c]
     spread    g → dx    its adjoint: each pixel adds up the outputs that see it
 
-Both go axis by axis. On CPU each is slices added up in fused loops; XLA's window reduction there adds pixel by pixel, and its
-transpose, over outputs spread `stride` apart, adds mostly zeros (8×42×42×168, 3×3 /2: 10 and 50 ms, these 0.4 and 1).
+Both go axis by axis. On CPU each is rows of tables added up in fused loops; XLA's window reduction there adds pixel by pixel, and
+its transpose, over outputs spread `stride` apart, adds mostly zeros (8×42×42×168, 3×3 /2: 10 and 50 ms, these 0.4 and 1).
 """
 
 from dataclasses import replace
@@ -16,33 +16,38 @@ import numpy as np
 from jax import Array, lax
 from jax.interpreters import ad
 
-from jaxcnn.geometry import Window
+from jaxcnn.geometry import Bins, Window
 
 from ._extreme import _around, _reach
-from ._views import reduce_axis, reduce_window
+from ._views import combine_rows, reduce_axis, reduce_window, seers
 from ._winner import make
 
 TAPS = 64  # more of them, without overlap, are as many streams from memory: 30×30 over 60×60×2048 takes 1.2 ms, XLA's own 0.8
 
 
-def total(x: Array, window: Window) -> Array:
+def total(x: Array, window: Window | Bins) -> Array:
     """The sum of each window, in the dtype of x."""
     return total_p.bind(x, window=window, space=x.shape[1:-1])[0]
 
 
-def _reduced(x: Array, *, window: Window, space) -> list[Array]:
+def _reduced(x: Array, *, window: Window | Bins, space) -> list[Array]:
+    if isinstance(window, Bins):
+        return _summed(x, window=window, space=space)
     return [reduce_window(x, window, lax.add, np.zeros((), x.dtype))]
 
 
-def _transposed(g: Array, *, window: Window, space) -> list[Array]:
+def _transposed(g: Array, *, window: Window | Bins, space) -> list[Array]:
+    if isinstance(window, Bins):
+        return _spread(g, window=window, space=space)
     x = jax.ShapeDtypeStruct((g.shape[0], *space, g.shape[-1]), g.dtype)
     return list(jax.linear_transpose(lambda x: _reduced(x, window=window, space=space)[0], x)(g))
 
 
-def _summed(x: Array, *, window: Window, space) -> list[Array]:
-    apart = all(s >= span for s, span in zip(window.stride, window.span))
-    if apart and window.taps > TAPS and window.output_size(space) != (1,) * window.rank:
-        return _reduced(x, window=window, space=space)
+def _summed(x: Array, *, window: Window | Bins, space) -> list[Array]:
+    if isinstance(window, Window):
+        apart = all(s >= span for s, span in zip(window.stride, window.span))
+        if apart and window.taps > TAPS and window.output_size(space) != (1,) * window.rank:
+            return _reduced(x, window=window, space=space)
     whole = _whole(window, space)
     x = x.sum([axis + 1 for axis in whole], x.dtype, keepdims=True) if whole else x
     for axis in reversed([axis for axis in range(window.rank) if axis not in whole]):
@@ -50,17 +55,20 @@ def _summed(x: Array, *, window: Window, space) -> list[Array]:
     return [x]
 
 
-def _spread(g: Array, *, window: Window, space) -> list[Array]:
+def _spread(g: Array, *, window: Window | Bins, space) -> list[Array]:
     whole = _whole(window, space)
     for axis in [axis for axis in range(window.rank) if axis not in whole]:
-        g = _spread_axis(g, window, space, axis)
+        if isinstance(window, Window):
+            g = _spread_axis(g, window, space, axis)
+        else:
+            g = combine_rows(g, seers(window, space, axis)[0], axis, lax.add, np.zeros((), g.dtype))
     return [jnp.broadcast_to(g, (g.shape[0], *space, g.shape[-1]))]
 
 
-def _whole(window: Window, space) -> list[int]:
+def _whole(window: Window | Bins, space) -> list[int]:
     """The axes on which one window is the whole image."""
-    axes = zip(space, window.size, window.dilation, window.padding, window.output_size(space))
-    return [axis for axis, (n, *rest) in enumerate(axes) if rest == [n, 1, (0, 0), 1]]
+    outputs = window.output_size(space)
+    return [a for a, n in enumerate(space) if outputs[a] == 1 and window.pixels(a, 0) == range(n)]
 
 
 def _spread_axis(g: Array, window: Window, space, axis: int) -> Array:

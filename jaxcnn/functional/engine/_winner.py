@@ -21,48 +21,53 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import NamedSharding
 
-from jaxcnn.geometry import Window
+from jaxcnn.geometry import Bins, Window
 
 from . import _extreme as run
 from ._lower import partitioned
 from ._primitives import _vary_alike
 from ._sharding import _checked, _entries, constrain, explicit, whole
+from ._views import seers
 
 WINDOWS = 9  # that a pixel may lie in, before a plane or volume is reduced axis by axis
 NARROW = 16  # channels of maps that a sum over taps may have made
+TAPS = 64  # of a window, before that: a tangent looks at each
 
 
-def extreme(x: Array, window: Window, *, largest: bool) -> Array:
+def extreme(x: Array, window: Window | Bins, *, largest: bool) -> Array:
     """`y[n, o, c]`, the largest or smallest pixel of each window.
 
     Going back a pixel looks at every window that it lies in. Where these are many, the axes go one by one: the same winner,
     because the first of the rows that hold the extreme holds the first of the pixels, and Σ instead of Π windows to look at.
     """
-    planes = sum(k > 1 for k in window.size) > 1
-    if planes and prod(-(-span // s) for span, s in zip(window.span, window.stride)) > WINDOWS:
+    if sum(k > 1 for k in window.size) > 1 and _many(window, x.shape[1:-1]):
         for axis in reversed(range(window.rank)):
             x = extreme(x, window.along(axis), largest=largest)
         return x
     return extreme_p.bind(whole(x), window=window, space=x.shape[1:-1], largest=largest)[0]
 
 
-def extreme_winner(x: Array, window: Window, *, largest: bool) -> tuple[Array, Array]:
+def _many(window: Window | Bins, space: tuple[int, ...]) -> bool:
+    return window.taps > TAPS or prod(len(seers(window, space, axis)[0]) for axis in range(window.rank)) > WINDOWS
+
+
+def extreme_winner(x: Array, window: Window | Bins, *, largest: bool) -> tuple[Array, Array]:
     """`y` and the tap that won it. The first of equal pixels wins, the last of several NaN (PyTorch's rules)."""
     y, taps = winner_p.bind(whole(x), window=window, space=x.shape[1:-1], largest=largest)
     return y, taps
 
 
-def take(x: Array, taps: Array, window: Window) -> Array:
+def take(x: Array, taps: Array, window: Window | Bins) -> Array:
     """The pixel of x under the given tap of each window, 0 where there is none; linear in x."""
     return _linear(take_p, x, taps, window, x.shape[1:-1])
 
 
-def tap_dtype(window: Window):
+def tap_dtype(window: Window | Bins):
     """What taps are counted in."""
     return run.tap_dtype(window)
 
 
-def _linear(primitive: Primitive, v: Array, taps: Array, window: Window, space: tuple[int, ...]) -> Array:
+def _linear(primitive: Primitive, v: Array, taps: Array, window: Window | Bins, space: tuple[int, ...]) -> Array:
     v, taps = _vary_alike(v, taps)
     return primitive.bind(v, taps, window=window, space=space)[0]
 
