@@ -2,14 +2,17 @@
 
     y = (Σ |x|^p)^(1/p)       over the pixels of the window, channel by channel
 
-p = 1 is the sum of magnitudes, p = 2 the Euclidean length, p → ∞ the largest magnitude. With m the largest magnitude of the
-window it is evaluated as
+p = 1 is the sum of magnitudes, p = 2 the Euclidean length, p → ∞ the largest magnitude. It is evaluated as
 
     y = m (Σ (|x| / m)^p)^(1/p)
 
-where the sum lies between 1 and the number of taps: nothing overflows or vanishes that the result could hold. y does not
-depend on m (it cancels), so m is a constant to every derivative. Where every m of the batch is 0 or so far from the ends of the
-range that this cannot happen, as it nearly always is, the sums are those of `sum_pool`, without m.
+with m a power of two near the largest magnitude of the window: dividing by it rounds nothing, and nothing overflows or vanishes
+that the result could hold. The derivative
+
+    dy = Σ sign(x) (|x| / y)^(p − 1) dx  =  y^(1 − p) Σ sign(x) |x|^(p − 1) dx
+
+is the right-hand side, sums of windows, where every y of the batch is 0 or so far from the ends of the range that no power can
+overflow or vanish, as it nearly always is; else the left-hand side, tap by tap.
 
 Where PyTorch (2.13) differs: it sums x^p without the magnitude, so p = 1 is the plain sum and negative pixels give NaN for
 p = 3 and p = 1.5 (pytorch#184037), and it stretches the ragged edge of `ceil_mode` to a full window.
@@ -28,13 +31,15 @@ from jaxtyping import Float
 from jaxcnn.geometry import Padding, Window
 
 from . import _check
-from ._fold import taps
+from ._fold import over_taps, taps
 from ._pad import pad_pairs
 from ._pool import resolve
 from ._widened import widened
 from .engine import extreme, placed, total
 
 Ints = int | Sequence[int]
+TAPS = 25  # of a plane, before its axes go one by one
+STEEP = 50  # p from which on a pixel 4 times the scale overflows
 
 
 def lp_pool(
@@ -78,37 +83,62 @@ def _check_power(p) -> None:
 
 @partial(jax.jit, static_argnames=("window", "p"))  # `lax.cond` traces anew at every call outside jit
 def _norm(x: Array, window: Window, p: float) -> Array:
-    """The p-norm of each window: without scaling where no power can overflow or vanish, which is nearly always."""
     if p == inf:
         return extreme(pad_pairs("lp_pool", _magnitude(x), window.padding), window.unpadded(), largest=True)
-    if p == 1:
-        return total(_magnitude(x), window)
-    largest = jnp.maximum(extreme(lax.stop_gradient(jnp.abs(x)), window, largest=True), 0)
-    room = 2.0 ** (-np.finfo(x.dtype).minexp / 2 / p)
-    fits = (largest == 0) | ((largest >= 1 / room) & (largest <= room))
+    return total(_magnitude(x), window) if p == 1 else _length(x, window, p)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _length(x: Array, window: Window, p: float) -> Array:
+    """The p-norm of each window."""
+    if window.taps > TAPS and sum(k > 1 for k in window.size) > 1:  # a norm of norms
+        for axis in reversed(range(window.rank)):
+            x = _length(x, window.along(axis), p)
+        return x
+    x, window = pad_pairs("lp_pool", jnp.abs(x), window.padding), window.unpadded()
+    largest = extreme(x, window, largest=True)
+    scale = _scale(largest, p)
+    part = (lambda v: v / scale) if p > STEEP else (lambda v, inverse=1 / scale: v * inverse)
+    sums = over_taps(lambda sums, v: sums + _power(part(v), p), jnp.zeros_like(largest), x, window)
+    return jnp.where(sums == 0, 0, scale * _root(jnp.where(sums == 0, 1, sums), p))
+
+
+def _scale(largest: Array, p: float) -> Array:
+    """A power of two near each magnitude, so that its inverse is exact; the magnitude itself where even 4^p overflows."""
+    if p > STEEP:
+        return jnp.where(jnp.isfinite(largest) & (largest > 0), largest, jnp.ones_like(largest))
+    info = np.finfo(largest.dtype)
+    bounded = jnp.clip(largest, info.tiny, np.asarray(2.0 ** (info.maxexp - 2), largest.dtype))
+    return lax.reduce_precision(bounded, info.nexp, 0)
+
+
+@_length.defjvp
+def _length_jvp(window: Window, p: float, primals, tangents):
+    (x,), (t,) = primals, tangents
+    y = _length(x, window, p)
+    norm, room = lax.stop_gradient(y), 2.0 ** (-np.finfo(x.dtype).minexp / 2 / p)
+    fits = (norm == 0) | ((norm >= 1 / room) & (norm <= room))
     safe = fits.all(range(x.ndim - 1)).all()  # channel by channel first: XLA's loop over all at once does not vectorise
-    # both branches run under vmap; without pixels of its own the plain one would then bring 0 · ∞ into the gradient
-    plain = _plain(jnp.where(safe, x, jnp.ones_like(x)), window, p)
-    scaled = jax.checkpoint(lambda _, x, largest: _scaled(x, largest, window, p))
-    return lax.cond(safe, lambda plain, *_: plain, scaled, plain, x, largest)
+    ways = (partial(way, window=window, p=p) for way in (_by_sums, _by_taps))
+    return y, lax.cond(safe, *map(jax.checkpoint, ways), x, y, t, safe)  # nothing but x, y and t is kept
 
 
-def _plain(x: Array, window: Window, p: float) -> Array:
-    sums = total(_power(x, p), window)
-    zero = sums == 0
-    return jnp.where(zero, jnp.zeros_like(sums), _root(jnp.where(zero, jnp.ones_like(sums), sums), p))
+def _by_sums(x: Array, y: Array, t: Array, safe: Array, *, window: Window, p: float) -> Array:
+    # both branches run under vmap; without pixels of its own this one would then bring 0 · ∞ into the gradient
+    x, y = (jnp.where(safe, v, jnp.ones_like(v)) for v in (x, y))
+    zero = y == 0
+    whole = _power(jnp.where(zero, jnp.ones_like(y), y), p - 1)
+    return jnp.where(zero, jnp.zeros_like(y), total(_slope(x, p) * t, window) / whole)
 
 
-def _scaled(x: Array, largest: Array, window: Window, p: float) -> Array:
-    """The same with every pixel divided by the largest magnitude of its window."""
-    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, jnp.ones_like(largest))
-    seen = taps(x, window)  # (n, *outputs, taps, c)
-    sums = _power(seen / scale[..., None, :], p).sum(axis=-2)  # 1 to taps
-    zero = largest == 0
-    return jnp.where(zero, jnp.zeros_like(sums), scale * _root(jnp.where(zero, jnp.ones_like(sums), sums), p))
+def _by_taps(x: Array, y: Array, t: Array, safe: Array, *, window: Window, p: float) -> Array:
+    zero = y == 0
+    scale = jnp.where(zero | ~jnp.isfinite(y), jnp.ones_like(y), y)
+    unit = jnp.where(scale > 1, 0.25, 4).astype(y.dtype)  # XLA multiplies by an inverse, which must not vanish
+    share = _slope(taps(x, window) * unit[..., None, :] / (scale * unit)[..., None, :], p)  # (n, *outputs, taps, c)
+    return jnp.where(zero, jnp.zeros_like(y), (share * taps(t, window)).sum(axis=-2))
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _root(x: Array, p: float) -> Array:
     """x^(1/p) of positive x. XLA:CPU's power is slow, its exponential vectorises: a Newton step makes that one exact."""
     if p == 2:
@@ -120,20 +150,20 @@ def _root(x: Array, p: float) -> Array:
     return jnp.where(jnp.isfinite(x), better, root)
 
 
-@_root.defjvp
-def _root_jvp(p: float, primals, tangents):
-    (x,), (t,) = primals, tangents
-    root = _root(x, p)
-    return root, root / (p * x) * t
-
-
 def _power(x: Array, p: float) -> Array:
-    """|x|^p whose derivatives at 0 are 0, but for the second of x²."""
+    """x^p of x that are not negative."""
+    return lax.integer_pow(x, int(p)) if p == int(p) else x ** np.asarray(p, x.dtype)
+
+
+def _slope(x: Array, p: float) -> Array:
+    """sign(x) |x|^(p − 1), whose derivative at 0 is 0 but for p = 2."""
     if p == int(p):
-        return lax.integer_pow(x, int(p)) if p % 2 == 0 else _magnitude(x) * lax.integer_pow(x, int(p) - 1)
+        power = lax.integer_pow(x, int(p) - 1)
+        return power if p % 2 == 0 else power * lax.stop_gradient(jnp.sign(x))
     empty = x == 0
     safe = jnp.where(empty, jnp.ones_like(x), x)
-    return jnp.where(empty, jnp.zeros_like(x), jnp.abs(safe) ** np.asarray(p, x.dtype))
+    power = jnp.abs(safe) ** np.asarray(p - 1, x.dtype) * lax.stop_gradient(jnp.sign(safe))
+    return jnp.where(empty, jnp.zeros_like(x), power)
 
 
 def _magnitude(x: Array) -> Array:

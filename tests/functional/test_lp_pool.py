@@ -99,6 +99,19 @@ def test_result_is_as_wide_as_the_dtype(p, scale):
     np.testing.assert_allclose(F.lp_pool(x, p, 2), expected(x, p, (2, 2)), rtol=2e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-33, 1e-30, 1e30, 2e37])
+@pytest.mark.parametrize("p", POWERS)
+def test_gradient_does_not_depend_on_the_scale(p, scale):
+    x = normal(2, 6, 4, 3).astype(np.float32)
+    x[:, ::2, ::2] += 4 * np.sign(x[:, ::2, ::2])  # a pixel of each window is not small
+    gradient = jax.grad(lambda x: F.lp_pool(x, p, (3, 2), stride=1).sum())
+    scaled = jax.vmap(gradient)(jnp.stack([x * np.float32(scale), x]))
+    np.testing.assert_allclose(scaled[0], scaled[1], rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(
+        gradient(jnp.asarray(x * np.float32(scale))), gradient(jnp.asarray(x)), rtol=2e-5, atol=2e-5
+    )
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("p", POWERS)
 def test_short_floats_are_rounded_once(p, dtype):
