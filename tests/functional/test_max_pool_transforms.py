@@ -86,6 +86,13 @@ def test_exported_gradient_searches_no_window_again(pool, platform):
     assert not re.search(r"stablehlo\.(select_and_)?scatter", exported.mlir_module())
 
 
+@pytest.mark.parametrize("pool", [F.max_pool, lambda x, window: F.adaptive_max_pool(x, 2)], ids=["window", "bins"])
+def test_gradient_on_cpu_keeps_the_search_in_a_branch_of_its_own(pool):
+    gradient = jax.jit(jax.grad(functools.partial(loss, functools.partial(pool, window=3))))
+    program = gradient.lower(jax.ShapeDtypeStruct((2, 7, 5, 24), jnp.float32)).compile().as_text()
+    assert " conditional(" in program
+
+
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 def test_gradient_of_sharded_images(kind):
     mesh = jax.make_mesh((1,), ("batch",), axis_types=(kind,))

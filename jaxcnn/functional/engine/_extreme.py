@@ -9,8 +9,11 @@ so that the result is written once, in order, without spreading anything apart.
 """
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 from math import prod
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -33,6 +36,7 @@ from ._views import (
 )
 
 PARTS = 32  # that a whole image is cut in
+FEW = 4  # taps, which are compared anew as fast as their winner is stored and read
 
 
 def tap_dtype(window: Window | Bins) -> np.dtype:
@@ -56,18 +60,21 @@ def identity(dtype, largest: bool) -> np.ndarray:
 def reduced(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
     """The value alone, as XLA's own window reduction."""
     if isinstance(window, Bins):
-        return chained(x, window=window, space=space, largest=largest)
+        return [_by_rows(x, window, largest)]
     return [reduce_window(x, window, lax.max if largest else lax.min, identity(x.dtype, largest))]
 
 
 def chained(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
     """The value alone on CPU: axis by axis over rows, where XLA's reduction goes pixel by pixel: up to 400 times as fast."""
-    combine = lax.max if largest else lax.min
     if x.size and window.output_size(space) == (1,) * window.rank and _covers(window, space):
-        return [_whole(x, largest)]
+        return [apart(partial(_whole, largest=largest), x)]
+    return [_by_rows(x, window, largest)]
+
+
+def _by_rows(x: Array, window: Window | Bins, largest: bool) -> Array:
     for axis in reversed(range(window.rank)):
-        x = reduce_axis(x, window, axis, combine, identity(x.dtype, largest))
-    return [x]
+        x = reduce_axis(x, window, axis, lax.max if largest else lax.min, identity(x.dtype, largest))
+    return x
 
 
 def _covers(window: Window | Bins, space) -> bool:
@@ -76,28 +83,29 @@ def _covers(window: Window | Bins, space) -> bool:
 
 
 def _whole(x: Array, largest: bool) -> Array:
-    """One window, which is the image: cut in parts, these compared in pairs.
-
-    The last pixels are a `lax.reduce`, which XLA does not compute anew for every pixel of what comes after. XLA:CPU's own maximum
-    loses NaN (jax 0.10.2 and 0.12), so NaN goes by its side.
-    """
-    combine, fill = lax.max if largest else lax.min, identity(x.dtype, largest)
+    """One window, which is the image: cut in parts, these compared in pairs. XLA:CPU's own maximum loses NaN (0.10.2, 0.12)."""
     n, *space, c = x.shape
     x = x.reshape(n, prod(space), c)
-    while (pixels := x.shape[1]) > PARTS:
+    while (pixels := x.shape[1]) > 1:
         length = -(-pixels // PARTS)
         # the last part shares pixels with the one before it, which changes no extreme
         starts = [min(start, pixels - length) for start in range(0, pixels, length)]
         parts = [lax.slice_in_dim(x, start, start + length, axis=1) for start in starts]
         while len(parts) > 1:
-            pairs = [combine(a, b) for a, b in zip(parts[::2], parts[1::2])]
+            pairs = [(lax.max if largest else lax.min)(a, b) for a, b in zip(parts[::2], parts[1::2])]
             parts = pairs + parts[2 * len(pairs) :]
         x = parts[0]
-    lost = x != x
-    y = lax.reduce(jnp.where(lost, fill, x), fill, combine, (1,))
-    if jnp.issubdtype(x.dtype, jnp.floating):
-        y = jnp.where(lost.any(1), np.array(np.nan, x.dtype), y)
-    return y.reshape(n, *(1 for _ in space), c)
+    return x.reshape(n, *(1 for _ in space), c)
+
+
+def apart(function: Callable, *arrays: Array):
+    """`function(*arrays)` as a program of its own, on CPU: the branch that is always taken, into which XLA merges nothing.
+
+    XLA computes what is cheap anew for every pixel of what comes after: a winner's comparisons for each pixel that looks at
+    it. It cannot see that this branch is always taken; `optimization_barrier` alone it removes before it merges loops.
+    """
+    never = lambda *arrays: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(function, *arrays))
+    return lax.cond(lax.optimization_barrier(np.True_), function, never, *arrays)
 
 
 def won(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
@@ -109,13 +117,21 @@ def won(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]
     """
     if isinstance(window, Bins):
         return _won_by_tables(x, window, largest)
-    [y], taps, weight, dtype = chained(x, window=window, space=space, largest=largest), None, 1, tap_dtype(window)
+    y, taps, weight, dtype = _by_rows(x, window, largest), None, 1, tap_dtype(window)
     for axis in reversed(range(window.rank)):
         x, taps = _won_axis(x, taps, window, axis, weight, largest)
         weight *= window.size[axis]
     assert taps is not None
     void = ~_outer([first >= 0 for first in _first_taps(window, space)])
     return [y, jnp.where(void[..., None], dtype.type(window.taps), taps) if void.any() else taps]
+
+
+def won_once(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
+    """`won` on CPU: the search is done once and its result kept, but for few taps, which are compared anew as fast."""
+    search = partial(won, window=window, space=space, largest=largest)
+    if window.taps <= FEW:
+        return search(x)
+    return [*chained(x, window=window, space=space, largest=largest), apart(lambda x: search(x)[1], x)]
 
 
 def _won_axis(x: Array, taps: Array | None, window: Window, axis: int, weight: int, largest: bool):

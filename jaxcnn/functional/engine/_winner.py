@@ -14,8 +14,7 @@ from functools import partial
 from math import prod
 
 import jax
-import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
@@ -96,22 +95,17 @@ def _lower(function, ctx, *operands, **params):
         return mlir.lower_fun(traced, multiple_results=True)(ctx.replace(avals_in=bare), *operands)
 
 
-def _apart(function, ctx, *operands, **params):
+def _apart(narrow, ctx, *operands, wide, **params):
     """On CPU narrow maps are reduced in a program of their own.
 
     XLA:CPU puts a sum over taps into every loop that reads it, and here each pixel is read by several comparisons: LeNet-5's
-    first stage would compute its convolution eight times. It merges nothing into a branch, and cannot see that this one is
-    always taken; `optimization_barrier` alone it removes before it merges loops.
+    first stage would compute its convolution eight times.
     """
-    if ctx.avals_in[0].shape[-1] > NARROW or partitioned(ctx):
-        return _lower(function, ctx, *operands, **params)
-
-    def branch(*arrays, **params):
-        run = lambda *arrays: function(*arrays, **params)
-        never = lambda *arrays: [jnp.zeros(s.shape, s.dtype) for s in jax.eval_shape(run, *arrays)]
-        return lax.cond(lax.optimization_barrier(True), run, never, *arrays)
-
-    return _lower(branch, ctx, *operands, **params)
+    if partitioned(ctx):
+        return _lower(narrow, ctx, *operands, **params)
+    if ctx.avals_in[0].shape[-1] > NARROW:
+        return _lower(wide, ctx, *operands, **params)
+    return _lower(lambda *arrays, **params: run.apart(partial(narrow, **params), *arrays), ctx, *operands, **params)
 
 
 def _batch(primitive: Primitive, args, dims, **params):
@@ -167,9 +161,17 @@ def _transpose(adjoint, cotangents, v, taps, *, window, space):
 
 _NAMES = ("window", "space", "largest")
 extreme_p = make("extreme", run.reduced, outputs=True, cpu=run.chained, names=_NAMES)
-winner_p = make("extreme_winner", run.won, outputs=True, winner=True, cpu=run.won, lower=_apart, names=_NAMES)
+winner_p = make(
+    "extreme_winner",
+    run.won,
+    outputs=True,
+    winner=True,
+    cpu=run.won,
+    lower=partial(_apart, wide=run.won_once),
+    names=_NAMES,
+)
 take_p = make("take", run.taken, outputs=True)
-give_p = make("give", run.given, outputs=False, cpu=run.given, lower=_apart)
+give_p = make("give", run.given, outputs=False, cpu=run.given, lower=partial(_apart, wide=run.given))
 ad.primitive_jvps[extreme_p] = partial(_extreme_jvp, False)
 ad.primitive_jvps[winner_p] = partial(_extreme_jvp, True)
 for _p, _adjoint in ((take_p, lambda: give_p), (give_p, lambda: take_p)):
