@@ -6,8 +6,8 @@
 ImageNet's networks on random images of 224×224 pixels: the logits of 1 and of 32 images, and a step of SGD with Nesterov momentum
 on 8. Flax's is the same graph on Flax's own layers (`model_flax`), compiled in the same way; PyTorch's is torchvision's, eager
 and channels last. All have the same parameters, drawn at random, and nothing else is random; logits, and in training the
-loss and the gradient of the first kernel, must agree before anything is timed. What a rival took more than `patience` seconds
-for is timed once.
+loss and the gradient of the first kernel, must agree before anything is timed. A rival that took more than `patience` seconds in
+all is not called again.
 """
 
 import gc
@@ -78,7 +78,7 @@ class Options:
     rounds: int = 6
     """Turns of each rival."""
     patience: float = 20.0
-    """Seconds after which a rival is not called again."""
+    """Seconds in all after which a rival is not called again."""
     quick: bool = False
     """One image forward, 4 in training, two short turns."""
     flax: bool = True
@@ -118,10 +118,10 @@ def measure(name: str, options: Options, machine: Machine, wrong: list[str]) -> 
         images = rng.standard_normal((batch, options.side, options.side, 3), np.float32)
         labels = rng.integers(0, CLASSES, batch).astype(np.int32)
         programs, missing = _programs(name, model, direction, images, labels, options)
-        errors, first = checked(f"{name} {direction} b{batch}", programs, TOLERANCES[direction], wrong)
+        errors, _ = checked(f"{name} {direction} b{batch}", programs, TOLERANCES[direction], wrong)
         rounds = 2 if options.quick else options.rounds
         effort, disturbance = Effort(0.5 * rounds, rounds, options.patience), Disturbance()
-        timings = interleave({rival: programs[rival].run for rival in errors}, effort, first=first)
+        timings = interleave({rival: programs[rival].run for rival in errors}, effort)  # the first runs were cold
         runs = {rival: Run.of(programs[rival], timings[rival], errors[rival]) for rival in errors}
         floors = NETWORKS[name].floors if direction == "training" else {}
         facts = (name, direction, batch, options.side, floors, disturbance.share())
