@@ -46,18 +46,20 @@ def _numbers(random, name, shape):
 
 
 def load(model, state_dict):
-    """Puts a state dict into a model of ours; the names must be the same on both sides."""
+    """Puts a state dict into a model of ours, in the dtype of the dict; the names must be the same on both sides."""
     ours = {entry.torch: entry for entry in entries(model)}
     theirs = {name: v.detach().numpy() for name, v in state_dict.items() if not name.endswith("num_batches_tracked")}
     assert ours.keys() == theirs.keys()
     for name, entry in ours.items():
         value = entry.from_torch(theirs[name])
         assert value.shape == entry.variable.shape, name
-        entry.variable[...] = jnp.asarray(value)
+        entry.variable.set_value(jnp.asarray(value))
+    return model
 
 
-def gradients(model, x, weights, *, auxiliary=()):
-    """Logits and input gradients in evaluation and in training, parameter gradients and running moments, in one program.
+def gradients(model, weights, *, auxiliary=()):
+    """A compiled function of images: logits and input gradients in evaluation, the same in training, parameter gradients,
+    running moments.
 
     The loss is the sum of logits times weights. Where there are auxiliary heads (names of taps) theirs are added in training, and
     the parameter gradients are those of training, else of evaluation. The last two are by PyTorch's names, in its layout.
@@ -81,10 +83,13 @@ def gradients(model, x, weights, *, auxiliary=()):
         (dp, dx), dx_train = (first, second) if not auxiliary else ((second[0], first), second[1])
         return (logits, dx), (trained, dx_train), dp, moved
 
-    evaluation, training, dp, moved = both(parameters, x)
-    after = nnx.merge(graphdef, dp, state, copy=True)
-    nnx.update(after, moved)
-    return evaluation, training, _torch_layout(after, nnx.Param), _torch_layout(after, nnx.BatchStat)
+    def by_name(x):
+        evaluation, training, dp, moved = both(parameters, x)
+        after = nnx.merge(graphdef, dp, state, copy=True)
+        nnx.update(after, moved)
+        return evaluation, training, _torch_layout(after, nnx.Param), _torch_layout(after, nnx.BatchStat)
+
+    return by_name
 
 
 def _torch_layout(model, kind):
@@ -92,16 +97,29 @@ def _torch_layout(model, kind):
     return {entry.torch: entry.to_torch(np.asarray(entry.variable[...])) for entry in found}
 
 
-def torch_gradients(network, x, weights, *, train):
-    """Logits and input gradient, both channels last; parameter gradients stay in the network."""
+def torch_gradients(network, x, weights, *, auxiliary=False):
+    """What `gradients` gives, of PyTorch's network, whose running moments are put back afterwards."""
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    evaluation, of_evaluation = _torch_gradients(network.train(False), x, weights)
+    training, of_training = _torch_gradients(network.train(True), x, weights)
+    moments = {name: buffer.numpy().copy() for name, buffer in network.named_buffers()}
+    network.load_state_dict(before, strict=False)
+    return evaluation, training, of_training if auxiliary else of_evaluation, moments
+
+
+def _torch_gradients(network, x, weights):
+    """Logits and input gradient, both channels last, and the parameters' gradients."""
     import torch
 
-    network.zero_grad()
-    x = torch.tensor(x).permute(0, 3, 1, 2).requires_grad_()
-    outputs = network.train(train)(x)
+    kind = next(network.parameters()).dtype
+    weights = torch.tensor(weights, dtype=kind)
+    x = torch.tensor(x, dtype=kind).permute(0, 3, 1, 2).requires_grad_()
+    outputs = network(x)
     outputs = (outputs,) if isinstance(outputs, torch.Tensor) else [y for y in outputs if y is not None]
-    sum((y * torch.tensor(weights)).sum() for y in outputs).backward()
-    return outputs[0].detach().numpy(), x.grad.permute(0, 2, 3, 1).numpy()
+    named = dict(network.named_parameters())
+    gradients = torch.autograd.grad(sum((y * weights).sum() for y in outputs), (x, *named.values()), allow_unused=True)
+    dp = {name: dy.numpy() for name, dy in zip(named, gradients[1:]) if dy is not None}
+    return (outputs[0].detach().numpy(), gradients[0].permute(0, 2, 3, 1).numpy()), dp
 
 
 def relative(ours, theirs):
