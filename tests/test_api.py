@@ -68,6 +68,11 @@ SIGNATURES = {
     "functional.roi_align": (
         "x, boxes, box_index, output_size, *, spatial_scale=1.0, sampling_ratio=None, aligned=True"
     ),
+    "functional.ps_roi_align": "x, boxes, box_index, output_size, *, spatial_scale=1.0, sampling_ratio=None",
+    "functional.roi_pool": "x, boxes, box_index, output_size, *, spatial_scale=1.0",
+    "functional.ps_roi_pool": "x, boxes, box_index, output_size, *, spatial_scale=1.0",
+    **{f"functional.drop_block{rank}": "key, x, rate, block_size, *, train=True" for rank in RANKS},
+    **{f"functional.channel_dropout{rank}": "key, x, rate, *, train=True" for rank in RANKS},
     "functional.pixel_shuffle": "x, factor",
     "functional.pixel_unshuffle": "x, factor",
     "functional.separable_conv": f"x, depthwise_kernel, pointwise_kernel, bias=None, *, {CONV}, lowering='auto'",

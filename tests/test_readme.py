@@ -44,8 +44,8 @@ def test_readme_models_run():
     assert names["models"].list("resnet*") == ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 
-# conv_tbc to upsample: what `torch.nn.functional` calls convolution, pooling, vision, folding and normalisation
-GROUPS = r"conv|pool|pad$|fold$|shuffle|interpolate|upsample|grid|_norm$"
+# conv_tbc to upsample: what `torch.nn.functional` calls convolution, pooling, vision, folding, normalisation, dropout of channels
+GROUPS = r"conv|pool|pad$|fold$|shuffle|interpolate|upsample|grid|_norm$|dropout\dd$"
 PARITY = re.search(r"### From PyTorch\n.*?\n## ", README.read_text(), re.DOTALL)
 ROWS = [
     re.findall(r"`([\w.]+)`", cell)

@@ -28,6 +28,14 @@ from ._conv_transpose import conv_transpose1d as conv_transpose1d
 from ._conv_transpose import conv_transpose2d as conv_transpose2d
 from ._conv_transpose import conv_transpose3d as conv_transpose3d
 from ._deform_conv import deform_conv2d as deform_conv2d
+from ._drop import channel_dropout as channel_dropout
+from ._drop import channel_dropout1d as channel_dropout1d
+from ._drop import channel_dropout2d as channel_dropout2d
+from ._drop import channel_dropout3d as channel_dropout3d
+from ._drop import drop_block as drop_block
+from ._drop import drop_block1d as drop_block1d
+from ._drop import drop_block2d as drop_block2d
+from ._drop import drop_block3d as drop_block3d
 from ._fold import fold as fold
 from ._fold import unfold as unfold
 from ._fractional_pool import fractional_max_pool as fractional_max_pool
@@ -85,7 +93,10 @@ from ._pool import sum_pool2d as sum_pool2d
 from ._pool import sum_pool3d as sum_pool3d
 from ._reduce_window import reduce_window as reduce_window
 from ._resize import resize as resize
+from ._roi_align import ps_roi_align as ps_roi_align
 from ._roi_align import roi_align as roi_align
+from ._roi_pool import ps_roi_pool as ps_roi_pool
+from ._roi_pool import roi_pool as roi_pool
 from ._separable import separable_conv as separable_conv
 from ._separable import separate as separate
 from ._separable import spatially_separable_conv as spatially_separable_conv

@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -54,7 +55,11 @@ FILTERS = {
 }
 REDUCTIONS = {"pad": (F.pad, 1), "global_avg_pool": (F.global_avg_pool,), "global_max_pool": (F.global_max_pool,)}
 REDUCTIONS |= {"spatial_pyramid_pool": (F.spatial_pyramid_pool,)}
-EVERY = CONVS | POOLS | FILTERS | REDUCTIONS
+REGIONS = {
+    name: (getattr(F, name), jnp.ones((4, 4)), jnp.zeros(4, jnp.int32), (2, 1))
+    for name in ("roi_align", "ps_roi_align", "roi_pool", "ps_roi_pool")
+}
+EVERY = CONVS | POOLS | FILTERS | REDUCTIONS | REGIONS
 SLIDING = CONVS | POOLS | {"reduce_window": (F.reduce_window, 0.0, jnp.add, 2)}
 TAPS = dict.fromkeys(CONVS, 3)  # the pools take windows of 2
 C_OUT = dict.fromkeys(CONVS, 4) | {"depthwise_conv": 12}
@@ -192,3 +197,43 @@ def test_filter_padding_is_known(name, function, rest):
     refuses(
         ValueError, f"{name}: padding_mode='mirror' is unknown; use {MODES}", function, X, *rest, padding_mode="mirror"
     )
+
+
+@pytest.mark.parametrize("name", ["ps_roi_align", "ps_roi_pool"])
+def test_channels_that_are_no_multiple_of_the_bins_are_refused(name):
+    function, boxes, index, _ = REGIONS[name]
+    message = f"{name}: x is float32[2,7,5,6]; its channels must be a multiple of the 4 bins of output_size=(2, 2)"
+    refuses(ValueError, message, function, X, boxes, index, 2)
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(REGIONS))
+def test_boxes_that_do_not_fit_are_refused(name, function, rest):
+    boxes, index, size = rest
+    message = f"{name}: boxes is float32[4,3]; it must have the axes (k, 4), y0, x0, y1, x1"
+    refuses(ValueError, message, function, X, boxes[:, :3], index, size)
+    message = f"{name}: box_index reaches from 2 to 2; x has 2 images, use 0 to 1"
+    refuses(ValueError, message, function, X, boxes, index + 2, size)
+    refuses(ValueError, f"{name}: spatial_scale=0 must be positive", function, X, *rest, spatial_scale=0)
+
+
+DROPS = {"drop_block": (F.drop_block, 2), "channel_dropout": (F.channel_dropout,)}
+
+
+@pytest.mark.parametrize(("name", "function", "rest"), rows(DROPS))
+def test_what_cannot_be_dropped_is_refused(name, function, rest):
+    key = jax.random.key(0)
+    refuses(ValueError, f"{name}: rate=1.5 must lie between 0 and 1", function, key, X, 1.5, *rest)
+    refuses(TypeError, f"{name}: rate='half' must be a number", function, key, X, "half", *rest)
+    message = f"{name}: rate is float32[2]; it must be one floating-point number"
+    refuses(TypeError, message, function, key, X, jnp.ones(2), *rest)
+    message = f"{name}: x is int32[2,7,5,6]; it must be floating point, x.astype(jnp.float32)"
+    refuses(TypeError, message, function, key, X.astype("int32"), 0.5, *rest)
+    message = f"{name}: key is a NoneType; it must be one random key, as jax.random.key(0)"
+    refuses(TypeError, message, function, None, X, 0.5, *rest)
+    message = f"{name}2d: x is float32[7,5,6]; it must have the axes (n, h, w, c), one image is x[None]"
+    refuses(ValueError, message, getattr(F, f"{name}2d"), key, X[0], 0.5, *rest)
+
+
+def test_blocks_without_a_pixel_are_refused():
+    message = "drop_block: block_size=(3, 0) must be at least 1 on every axis"
+    refuses(ValueError, message, F.drop_block, jax.random.key(0), X, 0.5, (3, 0))

@@ -33,3 +33,10 @@ def roi_align(x, boxes, box_index, bins, *, spatial_scale=1.0, sampling_ratio=No
                 y[(k, *p)] += colour(x[box_index[k]], *at)
         y[k] /= max(grid[0] * grid[1], 1)
     return y
+
+
+def ps_roi_align(x, boxes, box_index, bins, **options):
+    """x (n, h, w, c · bins): of `roi_align` every bin has its own channels, (c, *bins)."""
+    every = roi_align(x, boxes, box_index, bins, **options)
+    every = every.reshape(*every.shape[:3], -1, *bins)
+    return np.stack([np.stack([every[:, i, j, :, i, j] for j in range(bins[1])], 1) for i in range(bins[0])], 1)
