@@ -28,18 +28,3 @@ def test_stage_with_few_channels_computes_its_convolution_once(c_out, apart):
     program = jax.jit(jax.grad(loss, 1)).lower(x, kernel).compile()
     assert ("conditional(" in program.as_text()) is apart
     np.testing.assert_allclose(program(x, kernel), jax.grad(by_lax, 1)(x, kernel), rtol=1e-4, atol=1e-4)
-
-
-def test_no_branch_on_a_mesh():
-    devices = jax.devices()
-    if len(devices) < 2:
-        pytest.skip("needs two devices")
-    mesh = jax.make_mesh((2,), ("batch",), devices=devices[:2])
-    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
-    x = jax.ShapeDtypeStruct((2, 8, 8, 1), jnp.float32, sharding=split)
-    kernel = jax.ShapeDtypeStruct(
-        (3, 3, 1, 6), jnp.float32, sharding=jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    )
-    text = jax.jit(jax.grad(loss, 1)).lower(x, kernel).compile().as_text()
-    assert "conditional(" not in text
-    assert "all-gather" not in text
