@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from . import _choice, patches
+from . import _choice, _conditions, patches
 from ._case import Case
 
 
@@ -19,7 +19,7 @@ def _stacks(case: Case, name: str) -> bool:
     """
     if name == "tap_sum":
         return case.direction == "conv" and case.groups == 1 and case.c_out >= 16
-    alike = {"phases", "border", "row_loop"} if _choice.depthwise(case) else {"planes"}
+    alike = {"phases", "border", "row_loop"} if _conditions.depthwise(case) else {"planes"}
     return name in alike or name == "patches" and patches.tiles(case)
 
 

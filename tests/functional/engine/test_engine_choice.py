@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxcnn import functional as F
-from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, _choice, choose, rank
+from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, _conditions, choose, rank
 
 from .cases import CASES
 
@@ -31,7 +31,18 @@ def test_choice_can_run(name, direction, platform):
         (((8, 7, 7, 1024), (3, 3, 32, 1024)), {"groups": 32}, {"conv": "shifted", "input_grad": "shifted"}),
         (((4, 56, 56, 128), (3, 3, 4, 128)), {"groups": 32}, {"kernel_grad": "row_loop"}),
         (((8, 14, 14, 512), (3, 3, 16, 512)), {"groups": 32}, {"conv": "blocks", "kernel_grad": "blocks"}),
-        (((32, 56, 56, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "winograd"}),
+        (((32, 56, 56, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "images"}),
+        (((8, 56, 56, 64), (3, 3, 64, 128)), {}, {"conv": "direct", "kernel_grad": "winograd"}),
+        (((32, 16, 16, 128), (3, 3, 128, 128)), {}, {"conv": "direct", "kernel_grad": "winograd"}),
+        (((64, 8, 8, 256), (3, 3, 256, 256)), {}, dict.fromkeys(("conv", "input_grad", "kernel_grad"), "winograd")),
+        (
+            ((64, 4, 4, 512), (3, 3, 512, 512)),
+            {},
+            {"conv": "winograd", "input_grad": "winograd", "kernel_grad": "patches"},
+        ),
+        (((64, 7, 7, 512), (3, 3, 512, 512)), {"padding": 1}, {"conv": "winograd"}),
+        (((32, 32, 32, 64), (3, 3, 64, 128)), {"stride": 2}, {"kernel_grad": "images"}),
+        (((32, 16, 16, 128), (3, 3, 128, 256)), {"stride": 2}, {"kernel_grad": "patches"}),
         (((8, 56, 56, 128), (3, 3, 128, 256)), {}, {"conv": "winograd", "input_grad": "winograd"}),
         (((8, 14, 14, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "direct"}),
         (((8, 56, 56, 64), (3, 3, 64, 64)), {"stride": 2}, {"input_grad": "phases"}),
@@ -51,7 +62,7 @@ def test_explain_names_the_choice(shapes, options, chosen):
 
 @pytest.mark.parametrize(("streams", "chosen"), [(True, "direct"), (False, "patches")])
 def test_large_point_convolutions_to_fewer_channels_go_by_version(streams, chosen, monkeypatch):
-    monkeypatch.setattr(_choice, "STREAMS", streams)
+    monkeypatch.setattr(_conditions, "STREAMS", streams)
     case = CASES["point"].replace(n=1, space=(1024, 256), c_in=64, c_out=16)
     wider = case.replace(c_in=16, c_out=64)
     assert choose(case) == choose(wider.replace(direction="input_grad")) == chosen

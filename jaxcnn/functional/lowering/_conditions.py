@@ -1,0 +1,141 @@
+"""The conditions of the rule in `_choice`: what a case's shapes say about the bytes and the products it takes on CPU."""
+
+from math import prod
+
+import jax
+
+from . import _winograd, fft, winograd
+from ._case import Case
+
+SPILLS = 4 << 20  # bytes of g, beside which a kernel gradient's other operands leave the cache
+NEWER = jax.__version_info__ >= (0, 12)
+# XLA:CPU reads a large 1×1 convolution faster than a product; 0.10.2 at half the rate
+STREAMS = NEWER
+# channels and multiply-adds from which 16 products for 36 pay for their transforms on maps of any size
+DEEP = (256, 1_700_000_000)
+PAYS = (128, 1 << 28) if NEWER else DEEP  # 0.12 runs these convolutions at half the rate of 0.10.2
+
+
+def contracted(case: Case) -> int:
+    """Channels that one output channel sums over: of the adjoint for an input gradient."""
+    return case.c_out_of_group if case.direction == "input_grad" else case.c_in_of_group
+
+
+def strided_gradient(case: Case) -> bool:
+    return case.direction == "input_grad" and not case.unit_stride
+
+
+def depthwise(case: Case) -> bool:
+    """Whether every channel is convolved alone."""
+    return case.groups > 1 and case.c_in_of_group == 1 and case.c_out_of_group == 1
+
+
+def narrow(case: Case) -> bool:
+    return contracted(case) <= (8 if case.unit_stride else 4) and contracted(case) * case.taps <= 72
+
+
+def few_channels(case: Case) -> bool:
+    """First layers. Measured up to 27 terms on planes (5 × 5 of one channel too), 81 in volumes."""
+    if case.direction == "kernel_grad" or not (case.unit_stride or case.rank == 2):
+        return False
+    terms = case.taps * contracted(case)
+    if case.direction == "input_grad":
+        return case.c_in == 1 and terms <= 150 and case.c_out <= 8
+    if case.rank == 2 and terms > 25 and case.c_out > 32:
+        return False  # VGG's first layer: faster on neither version with one image, on one of the two with eight
+    return case.c_in <= 3 and terms <= {1: 25, 2: 27}.get(case.rank, 81)
+
+
+def large(case: Case) -> bool:
+    """Whether transforms are estimated at two thirds of the direct sum's time; rates measured on two AVX-512 cores."""
+    if case.taps < 100:
+        return False
+    if case.groups > 1:
+        direct_rate = 10e9
+    else:
+        direct_rate = 100e9 * min(1, case.c_in * case.c_out / 256)
+    return 1.5 * fft.operations(case) / 20e9 < 2 * case.multiply_adds / direct_rate
+
+
+def tiny(case: Case) -> bool:
+    """So few output pixels that a convolution is one small matrix product; its patches are cheap."""
+    return case.groups == 1 and (prod(case.outputs) <= 16 or case.positions <= 98)
+
+
+def bytes_of_g(case: Case) -> int:
+    """In float32. Written as a convolution, a kernel gradient has g where a convolution has its kernel, read for each tap."""
+    return 4 * case.positions * case.c_out
+
+
+def filtered(case: Case) -> bool:
+    """3 × 3 windows with enough channels and work, and a bound within that of the direct sum.
+
+    With 64 channels the tiles take more from memory than they save, but for kernel gradients to more channels of several
+    images. Small maps need more channels, or a g that a direct sum would read from memory.
+    """
+    if winograd.supports(case) is not None or not _winograd.within_direct(case, winograd.TRANSFORM):
+        return False
+    channels, work, wide = min(case.c_in, case.c_out), case.multiply_adds, wide_map(case)
+    if case.direction == "kernel_grad":
+        large = wide and work >= 1 << 28 and (case.n >= 4 or channels >= 128 or bytes_of_g(case) >= SPILLS)
+        return (
+            channels >= 64 and large or channels >= 128 and prod(case.outputs) > 16 and bytes_of_g(case) >= SPILLS // 2
+        )
+    return wide and channels >= 128 and work >= (1 << 31 if case.direction == "conv" else 1 << 29) or _pays(case, *PAYS)
+
+
+def deep(case: Case) -> bool:
+    """Whole tiles, for on odd maps the last are half zeros, and more work than a kernel larger than the images saves."""
+    return filtered(case) and _pays(case, *DEEP) and not any(o % 2 for o in case.outputs)
+
+
+def _pays(case: Case, channels: int, work: int) -> bool:
+    return case.direction != "kernel_grad" and min(case.c_in, case.c_out) >= channels and case.multiply_adds >= work
+
+
+def spilling(case: Case) -> bool:
+    """Kernel gradients whose g leaves the cache: soonest with strides, whose taps read x from afar, and on wide maps."""
+    if case.n < 4 or case.direction != "kernel_grad" or case.taps == 1:
+        return False
+    held = bytes_of_g(case)
+    if case.rank != 2 or case.c_in < 32:
+        return held >= 20 << 20
+    narrow = max(case.c_in, case.c_out) < 128 and held >= SPILLS // (2 if wide_map(case) else 1)
+    return held >= 20 << 20 or narrow or not case.unit_stride and held >= SPILLS // 2
+
+
+def many_channels(case: Case) -> bool:
+    """One matrix product of patches reads the kernel once, or writes its gradient once."""
+    return case.groups == 1 and case.direction != "input_grad" and min(case.c_in, case.c_out) >= 512 and case.taps <= 9
+
+
+def strided_product(case: Case) -> bool:
+    """Strided kernel gradients of many channels: a product of patches, which are no larger than 9/4 of x for 3 × 3 windows."""
+    if case.direction != "kernel_grad" or case.rank != 2 or case.unit_stride or case.taps == 1 or case.groups > 1:
+        return False
+    return case.c_in >= 128 and (case.c_out >= 256 or bytes_of_g(case) >= SPILLS // 2)
+
+
+def wide_map(case: Case) -> bool:
+    """Planes of 28 × 28 outputs and more."""
+    return prod(case.outputs[-2:]) >= 784
+
+
+def short_rows(case: Case) -> bool:
+    """A banded matrix of at most three times the numbers, where XLA:CPU gathers large patches of few channels."""
+    short = case.space[-1] <= 3 * case.window.size[-1]
+    return case.rank == 2 and case.unit_stride and short and case.taps >= 25 and 2 <= case.c_in <= 16 and case.n >= 8
+
+
+def narrow_gradient(case: Case) -> bool:
+    """The product stays in the cache."""
+    held = 4 * case.positions * case.taps * case.c_in
+    narrow = 2 <= case.c_in <= 8 <= case.c_out and case.rank == 2 and case.unit_stride
+    return narrow and case.taps > 1 and case.n >= 4 and held <= 8 << 20
+
+
+def streamed(case: Case) -> bool:
+    """1×1 to fewer channels, whose operand leaves the cache: bound by reading it."""
+    fewer = contracted(case) > (case.c_in if case.direction == "input_grad" else case.c_out)
+    large = 4 * case.positions * contracted(case) >= 32 << 20
+    return STREAMS and case.direction != "kernel_grad" and case.taps == 1 and case.groups == 1 and fewer and large
