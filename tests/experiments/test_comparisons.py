@@ -5,11 +5,14 @@ import os
 import re
 import signal
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments import comparison
 from experiments.comparison import Options, command, load_part
+from jaxcnn.data import ImageSet, Split
 from jaxcnn.train import CheckpointError, Stopped
 
 EXPERIMENTS = {  # name: the variant that is run here, the options that its model needs
@@ -18,6 +21,7 @@ EXPERIMENTS = {  # name: the variant that is run here, the options that its mode
     "pooling_effect": ("blur", {"widths": (4, 4)}),
     "kernel_size": ("one_5x5", {"widths": (4, 4)}),
     "separable": ("separable", {"widths": (4, 4)}),
+    "augmentation": ("all", {"widths": (4, 4)}),
     "cifar10_resnet20": ("cifar_resnet8", {"depth": 8}),
 }
 SHORT = {"dataset": "digits", "train_images": 60, "epochs": 1, "seeds": 2, "batch_size": 20}
@@ -112,3 +116,28 @@ def test_command_ends_in_one_line(error, code, capsys):
     assert exit_.value.code == code
     if code == 130:
         assert capsys.readouterr().err == "demo: asked; go on with --resume\n"
+
+
+def test_augmentation_draws_each_transform(tmp_path):
+    from experiments import augmentation as experiment
+
+    experiment.main(experiment.Config(**SHORT, widths=(4, 4), only=("flip",), runs=tmp_path))
+    (folder,) = (tmp_path / "augmentation").iterdir()
+    page = (folder / "report.html").read_text()
+    assert "<h2>What each transform makes of the first image of every class</h2>" in page
+    assert page.count("<img") == 3
+
+
+def test_augmentation_transforms_of_colour_and_grey():
+    from experiments.augmentation import transforms
+
+    for channels in (1, 3):
+        images = np.random.default_rng(0).integers(0, 255, (6, 16, 16, channels)).astype(np.uint8)
+        part = Split(images, np.arange(6, dtype=np.int32) % 2)
+        found = transforms(ImageSet("toy", part, part, ("a", "b"), "made here"))
+        assert list(found) == ["flip", "crop", "rotate", "colour_jitter", "edge_enhance", "fancy_pca", "all"]
+        x = jnp.asarray(images, jnp.float32) / 255
+        for name, pipeline in found.items():
+            y = pipeline(jax.random.key(0), x)
+            assert y.shape == x.shape, name
+            assert not np.array_equal(y, x), name
