@@ -38,7 +38,7 @@ def test_choice_can_run(name, direction, platform):
         (
             ((64, 4, 4, 512), (3, 3, 512, 512)),
             {},
-            {"conv": "winograd", "input_grad": "winograd", "kernel_grad": "patches"},
+            {"conv": "patches", "input_grad": "fold", "kernel_grad": "patches"},
         ),
         (((64, 7, 7, 512), (3, 3, 512, 512)), {"padding": 1}, {"conv": "winograd"}),
         (((32, 32, 32, 64), (3, 3, 64, 128)), {"stride": 2}, {"kernel_grad": "images"}),
