@@ -18,6 +18,7 @@ from jaxcnn.geometry import per_axis
 
 from . import _check
 from ._widened import widened
+from .engine import stored
 
 
 def layer_norm(
@@ -44,6 +45,8 @@ def layer_norm(
     if axes > x.ndim:
         raise ValueError(f"layer_norm: axes={axes} but x is {_check.describe(x)}; use 1 to {x.ndim}")
     _check_affine("layer_norm", x.shape[x.ndim - axes :], scale, bias)
+    if x.ndim > 3:
+        x = stored(x)  # maps, which a sum over taps may have made
     return _affine(x, _standard(widened(x), range(x.ndim - axes, x.ndim), epsilon), scale, bias)
 
 

@@ -6,6 +6,8 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
+from jaxcnn import functional as F
+
 from ._conv import cast, counts, fan_in_normal, zeros
 
 
@@ -39,8 +41,18 @@ class Dense(nnx.Module):
         x, kernel, bias = cast(self.dtype, x, self.kernel, self.bias)
         if x.shape[-1:] != kernel.shape[:1]:
             raise ValueError(f"Dense: x has the shape {x.shape}; its last axis must be the {kernel.shape[0]} features")
-        y = x @ kernel
+        y = _product(x, kernel)
         return y if bias is None else y + bias
+
+
+def _product(x: Array, kernel: Array) -> Array:
+    """`x @ kernel`; of maps as a 1×1 convolution, which is this product, and whose kernel gradient is twice as fast on CPU."""
+    split = jax.typeof(kernel).sharding.spec[
+        :1
+    ]  # a convolution has no rule for an explicit mesh that cuts what it sums over
+    if not 3 <= x.ndim <= 5 or any(split):
+        return x @ kernel
+    return F.conv(x, kernel.reshape(*[1] * (x.ndim - 2), *kernel.shape), lowering="patches")
 
 
 class Dropout(nnx.Module):

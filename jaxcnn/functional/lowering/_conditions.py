@@ -112,7 +112,7 @@ def strided_product(case: Case) -> bool:
     """Strided kernel gradients of many channels: a product of patches, which are no larger than 9/4 of x for 3 × 3 windows."""
     if case.direction != "kernel_grad" or case.rank != 2 or case.unit_stride or case.taps == 1 or case.groups > 1:
         return False
-    return case.c_in >= 128 and (case.c_out >= 256 or bytes_of_g(case) >= SPILLS // 2)
+    return case.c_in >= 64 and (case.c_in >= 128 and case.c_out >= 256 or bytes_of_g(case) >= SPILLS // 2)
 
 
 def wide_map(case: Case) -> bool:

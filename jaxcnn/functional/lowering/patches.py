@@ -10,12 +10,14 @@ Reference: Chellapilla, Puri & Simard, High performance convolutional neural net
 from collections.abc import Callable
 from math import prod
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from ._case import Case, adjoint, adjoint_kernel, every_tap, padded, tap
 
 BLOCK = 24 << 20
+HALVES = 1024 if jax.__version_info__ >= (0, 12) else 4096  # rows
 
 
 def supports(case: Case) -> str | None:
@@ -83,15 +85,27 @@ def over_blocks(gradient: Callable[[Array, Array, Case], Array], x: Array, g: Ar
 def _of_rows(x: Array, g: Array, case: Case) -> Array:
     rows = patches(x, case)  # (n·outputs, taps·c_in)
     g = g.reshape(*rows.shape[:-1], -1)
-    places = tuple(range(rows.ndim - 1))
-    if (
-        tiles(case) and not case.partitioned and case.positions % 2 == 0
-    ):  # jax 0.12 runs one product of few rows on one core
-        rows, g = (v.reshape(2, -1, v.shape[-1]) for v in (rows, g))  # (2, n·outputs / 2, …)
-        dk = lax.dot_general(rows, g, (((1,), (1,)), ((0,), (0,)))).sum(0)
-    else:
-        dk = lax.dot_general(rows, g, ((places, places), ((), ())))  # (taps·c_in, c_out)
-    return dk.reshape(case.kernel_shape)
+    return (_gathered if case.partitioned else summed)(rows, g).reshape(case.kernel_shape)
+
+
+def _gathered(a: Array, b: Array) -> Array:
+    """`Σ_rows a ⊗ b` over every axis but the last; images and pixels as they lie on the devices."""
+    places = tuple(range(a.ndim - 1))
+    return lax.dot_general(a, b, ((places, places), ((), ())))
+
+
+def summed(a: Array, b: Array) -> Array:
+    """`Σ_p a[p] ⊗ b[p]`, `(p, i)` and `(p, j)` to `(i, j)`, as XLA:CPU does it fastest.
+
+    The narrower operand first, for the first one is copied and transposed; and both in two halves, a product for each core, whose
+    operands are read as they lie. Few rows or wide operands fill both cores in one product.
+    """
+    if a.shape[1] > b.shape[1]:
+        return summed(b, a).T
+    if len(a) % 2 or len(a) < HALVES or a.shape[1] > 256:
+        return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
+    a, b = (v.reshape(2, -1, v.shape[-1]) for v in (a, b))  # (2, p / 2, …)
+    return lax.dot_general(a, b, (((1,), (1,)), ((0,), (0,)))).sum(0)
 
 
 def patches(x: Array, case: Case) -> Array:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxcnn.functional import engine
-from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, Case, evaluate_stacked, planes, row_loop
+from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, Case, evaluate_stacked, patches, planes, row_loop
 from jaxcnn.geometry import Window
 
 from . import oracle
@@ -146,3 +146,13 @@ def test_any_geometry_is_exact(case):
     a, b = oracle.operands(case)
     with jax.disable_jit(False):
         assert_close(family(case, a, b), a, b, case)
+
+
+@pytest.mark.parametrize(
+    ("rows", "a", "b"), [(4, 3, 5), (patches.HALVES, 5, 3), (patches.HALVES + 1, 3, 3), (patches.HALVES, 300, 300)]
+)
+def test_sums_over_rows_are_exact_whatever_is_narrow(rows, a, b):
+    draw = np.random.default_rng(0).integers(-4, 5, (rows, a + b)).astype(np.float32)
+    x, g = draw[:, :a], draw[:, a:]
+    found = jax.jit(patches.summed)(x, g)
+    np.testing.assert_array_equal(np.asarray(found), x.astype(np.int64).T @ g.astype(np.int64))

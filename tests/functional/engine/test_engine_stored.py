@@ -1,0 +1,46 @@
+"""`stored` is the identity under every transformation, and a copy in programs for CPU alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcnn import functional as F
+from jaxcnn.functional.engine import stored
+
+X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 4, 3)))
+CUBE = lambda x: (stored(x) ** 3).sum()
+PLAIN = lambda x: (x**3).sum()
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f: f,
+        jax.grad,
+        lambda f: jax.vmap(jax.grad(f)),
+        lambda f: lambda x: jax.jvp(f, (x,), (2 * x,)),
+        lambda f: lambda x: jax.jvp(jax.grad(f), (x,), (2 * x,)),
+        lambda f: jax.grad(jax.checkpoint(f)),
+        lambda f: lambda x: jax.lax.scan(lambda c, v: (c, jax.grad(f)(v)), 0, x)[1],
+    ],
+    ids=["value", "grad", "vmap of grad", "jvp", "hessian product", "checkpoint", "scan"],
+)
+def test_identity_under_transformations(transform, jit):
+    ours, plain = transform(CUBE), transform(PLAIN)
+    jax.tree.map(
+        np.testing.assert_array_equal, (jax.jit(ours) if jit else ours)(X), (jax.jit(plain) if jit else plain)(X)
+    )
+
+
+def test_copy_on_cpu_alone():
+    program = lambda platform: jax.export.export(jax.jit(stored), platforms=[platform])(X).mlir_module()
+    assert "stablehlo.case" in program("cpu")
+    assert "stablehlo.case" not in program("cuda")
+
+
+def test_layer_norm_of_maps_stores_its_input():
+    text = lambda x: jax.jit(F.layer_norm).lower(x).compile().as_text() or ""
+    assert "conditional(" in text(X)
+    assert "conditional(" not in text(X[0, 0])
