@@ -6,6 +6,7 @@ The variance is the mean of (x − mean)², never E[x²] − E[x]², which loses
 Ioffe & Szegedy, Batch normalization (2015).
 """
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
@@ -23,10 +24,23 @@ def moments(x: Float[Array, "... c"]) -> tuple[Float[Array, " c"], Float[Array, 
     """
     x = _check.array("moments", "x", x)
     _check.floating("moments", x)
-    wide = widened(x)
+    return _moments(widened(x))
+
+
+@jax.custom_jvp
+def _moments(x: Array) -> tuple[Array, Array]:
     axes = tuple(range(x.ndim - 1))
-    mean = jnp.mean(wide, axes)
-    return mean, jnp.mean(jnp.square(wide - mean), axes)
+    mean = jnp.mean(x, axes)
+    return mean, jnp.mean(jnp.square(x - mean), axes)
+
+
+@_moments.defjvp
+def _moments_jvp(primals, tangents):
+    """A variance is least around its mean, so that no sum over x − mean goes back through that."""
+    (x,), (t,) = primals, tangents
+    mean, variance = _moments(x)
+    axes = tuple(range(x.ndim - 1))
+    return (mean, variance), (jnp.mean(t, axes), 2 * jnp.mean((x - mean) * t, axes))
 
 
 def batch_norm(
