@@ -33,7 +33,7 @@ def test_choice_can_run(name, direction, platform):
         (((8, 14, 14, 512), (3, 3, 16, 512)), {"groups": 32}, {"conv": "blocks", "kernel_grad": "blocks"}),
         (((32, 56, 56, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "kernel_grad": "images"}),
         (((8, 56, 56, 64), (3, 3, 64, 128)), {}, {"conv": "direct", "kernel_grad": "winograd"}),
-        (((32, 16, 16, 128), (3, 3, 128, 128)), {}, {"conv": "direct", "kernel_grad": "winograd"}),
+        (((32, 16, 16, 128), (3, 3, 128, 128)), {}, {"kernel_grad": "winograd"}),
         (((64, 8, 8, 256), (3, 3, 256, 256)), {}, dict.fromkeys(("conv", "input_grad", "kernel_grad"), "winograd")),
         (
             ((64, 4, 4, 512), (3, 3, 512, 512)),
@@ -73,6 +73,12 @@ def test_large_point_convolutions_to_fewer_channels_go_by_version(streams, chose
         == choose(case.replace(n=1, space=(16, 256)))
         == "patches"
     )
+
+
+@pytest.mark.parametrize(("pays", "chosen"), [((128, 1 << 28), "winograd"), (_conditions.DEEP, "direct")])
+def test_small_maps_of_128_channels_go_by_version(pays, chosen, monkeypatch):
+    monkeypatch.setattr(_conditions, "PAYS", pays)
+    assert choose(CASES["dense"].replace(n=32, space=(16, 16), c_in=128, c_out=128)) == chosen
 
 
 def test_explain_prints_every_lowering_with_a_reason():
