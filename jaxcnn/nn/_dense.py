@@ -47,10 +47,8 @@ class Dense(nnx.Module):
 
 def _product(x: Array, kernel: Array) -> Array:
     """`x @ kernel`; of maps as a 1×1 convolution, which is this product, and whose kernel gradient is twice as fast on CPU."""
-    split = jax.typeof(kernel).sharding.spec[
-        :1
-    ]  # a convolution has no rule for an explicit mesh that cuts what it sums over
-    if not 3 <= x.ndim <= 5 or any(split):
+    summed_over = jax.typeof(kernel).sharding.spec[:1]  # a convolution refuses to have this split on an explicit mesh
+    if not 3 <= x.ndim <= 5 or any(summed_over):
         return x @ kernel
     return F.conv(x, kernel.reshape(*[1] * (x.ndim - 2), *kernel.shape), lowering="patches")
 

@@ -4,6 +4,8 @@ On XLA:CPU 16-bit floats are widened before and rounded once after; elsewhere th
 8-bit integers are added in 32 bits.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -24,9 +26,14 @@ def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, **params
         y = compute(a, b, case, lowering=params["lowering"], stacked=params["stacked"])
         return constrain(y, result.sharding) if explicit(result) else y
 
+    return inlined(lambda a, b: [run(a, b)], ctx, a, b)
+
+
+def inlined(function: Callable[..., list[Array]], ctx, *operands):
+    """The results of a traced function in the place of a primitive; inside it arrays know no mesh."""
     bare = [ShapedArray(v.shape, v.dtype) for v in ctx.avals_in]
-    with jax.sharding.use_abstract_mesh(_no_mesh()):
-        return mlir.lower_fun(run, multiple_results=False)(ctx.replace(avals_in=bare), a, b)
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), axis_types=())):
+        return mlir.lower_fun(function, multiple_results=True)(ctx.replace(avals_in=bare), *operands)
 
 
 def case_of(direction: str, a, b, *, window, groups, space, stacked=False, **_) -> Case:
@@ -50,10 +57,6 @@ def compute(a: Array, b: Array, case: Case, *, lowering: str = "auto", stacked: 
         case = case.replace(dtype=case.widened)
     run = evaluate_stacked if stacked else evaluate
     return run(a, b, case, lowering).astype(result)
-
-
-def _no_mesh():
-    return jax.sharding.AbstractMesh((), (), axis_types=())
 
 
 def _other(ctx) -> str:

@@ -15,7 +15,6 @@ from math import prod
 
 import jax
 from jax import Array
-from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import NamedSharding
@@ -23,7 +22,7 @@ from jax.sharding import NamedSharding
 from jaxcnn.geometry import Bins, Window
 
 from . import _extreme as run
-from ._lower import partitioned
+from ._lower import inlined, partitioned
 from ._primitives import _vary_alike
 from ._sharding import _checked, _entries, constrain, explicit, whole
 from ._views import seers
@@ -90,9 +89,7 @@ def _lower(function, ctx, *operands, **params):
         results = function(*arrays, **params)
         return [constrain(r, a.sharding) if explicit(a) else r for r, a in zip(results, ctx.avals_out)]
 
-    bare = [ShapedArray(v.shape, v.dtype) for v in ctx.avals_in]
-    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), axis_types=())):
-        return mlir.lower_fun(traced, multiple_results=True)(ctx.replace(avals_in=bare), *operands)
+    return inlined(traced, ctx, *operands)
 
 
 def _apart(narrow, ctx, *operands, wide, **params):

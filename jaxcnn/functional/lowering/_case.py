@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
 from jaxcnn.geometry import Window
 
+NEWER = jax.__version_info__ >= (0, 12)  # its XLA:CPU differs from 0.10.2's in what is fast
 DIRECTIONS = ("conv", "input_grad", "kernel_grad")
 
 

@@ -2,15 +2,11 @@
 
 from math import prod
 
-import jax
-
 from . import _winograd, fft, winograd
-from ._case import Case
+from ._case import NEWER, Case
 
 SPILLS = 4 << 20  # bytes of g, beside which a kernel gradient's other operands leave the cache
-NEWER = jax.__version_info__ >= (0, 12)
-# XLA:CPU reads a large 1×1 convolution faster than a product; 0.10.2 at half the rate
-STREAMS = NEWER
+STREAMS = NEWER  # XLA:CPU reads a large 1×1 convolution faster than a product; 0.10.2 at half the rate
 # channels and multiply-adds from which 16 products for 36 pay for their transforms on maps of any size
 DEEP = (256, 1_700_000_000)
 PAYS = (128, 1 << 28) if NEWER else DEEP  # 0.12 runs these convolutions at half the rate of 0.10.2
@@ -22,6 +18,7 @@ def contracted(case: Case) -> int:
 
 
 def strided_gradient(case: Case) -> bool:
+    """Input gradients that put zeros between outputs."""
     return case.direction == "input_grad" and not case.unit_stride
 
 
@@ -31,6 +28,7 @@ def depthwise(case: Case) -> bool:
 
 
 def narrow(case: Case) -> bool:
+    """So few channels a group, and so few terms, that a sum over taps beats a matrix product."""
     return contracted(case) <= (8 if case.unit_stride else 4) and contracted(case) * case.taps <= 72
 
 
@@ -73,13 +71,13 @@ def filtered(case: Case) -> bool:
     With 64 channels the tiles take more from memory than they save, but for kernel gradients to more channels of several
     images. Small maps need more channels, or a g that a direct sum would read from memory; 4 × 4 takes 0.7 s to compile.
     """
-    small = case.rank != 2 or prod(case.outputs) <= 16
+    small = prod(case.outputs) <= 16
     if small or winograd.supports(case) is not None or not _winograd.within_direct(case, winograd.TRANSFORM):
         return False
     channels, work, wide = min(case.c_in, case.c_out), case.multiply_adds, wide_map(case)
     if case.direction == "kernel_grad":
-        large = wide and work >= 1 << 28 and (case.n >= 4 or channels >= 128 or bytes_of_g(case) >= SPILLS)
-        return channels >= 64 and large or channels >= 128 and bytes_of_g(case) >= SPILLS // 2
+        many = wide and work >= 1 << 28 and (case.n >= 4 or channels >= 128 or bytes_of_g(case) >= SPILLS)
+        return channels >= 64 and many or channels >= 128 and bytes_of_g(case) >= SPILLS // 2
     return wide and channels >= 128 and work >= (1 << 31 if case.direction == "conv" else 1 << 29) or _pays(case, *PAYS)
 
 
@@ -93,7 +91,7 @@ def _pays(case: Case, channels: int, work: int) -> bool:
 
 
 def spilling(case: Case) -> bool:
-    """Kernel gradients of planes and volumes whose g leaves the cache: soonest with strides, whose taps lie apart, and on wide maps."""
+    """Kernel gradients, but of lines, whose g leaves the cache: soonest where taps lie apart, by strides, and on wide maps."""
     if case.n < 4 or case.direction != "kernel_grad" or case.taps == 1 or case.rank == 1:
         return False
     least, channels = 20 << 20, max(case.c_in, case.c_out)
@@ -137,12 +135,12 @@ def short_rows(case: Case) -> bool:
 def narrow_gradient(case: Case) -> bool:
     """The product stays in the cache."""
     held = 4 * case.positions * case.taps * case.c_in
-    narrow = 2 <= case.c_in <= 8 <= case.c_out and case.rank == 2 and case.unit_stride
-    return narrow and case.taps > 1 and case.n >= 4 and held <= 8 << 20
+    few = 2 <= case.c_in <= 8 <= case.c_out and case.rank == 2 and case.unit_stride
+    return few and case.taps > 1 and case.n >= 4 and held <= 8 << 20
 
 
 def streamed(case: Case) -> bool:
     """1×1 to fewer channels, whose operand leaves the cache: bound by reading it."""
     fewer = contracted(case) > (case.c_in if case.direction == "input_grad" else case.c_out)
-    large = 4 * case.positions * contracted(case) >= 32 << 20
-    return STREAMS and case.direction != "kernel_grad" and case.taps == 1 and case.groups == 1 and fewer and large
+    leaves = 4 * case.positions * contracted(case) >= 32 << 20
+    return STREAMS and case.direction != "kernel_grad" and case.taps == 1 and case.groups == 1 and fewer and leaves

@@ -10,14 +10,13 @@ Reference: Chellapilla, Puri & Simard, High performance convolutional neural net
 from collections.abc import Callable
 from math import prod
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from ._case import Case, adjoint, adjoint_kernel, every_tap, padded, tap
+from ._case import NEWER, Case, adjoint, adjoint_kernel, every_tap, padded, tap
 
 BLOCK = 24 << 20
-HALVES = 1024 if jax.__version_info__ >= (0, 12) else 4096  # rows
+HALVES = 1024 if NEWER else 4096  # rows
 
 
 def supports(case: Case) -> str | None:
@@ -85,11 +84,12 @@ def over_blocks(gradient: Callable[[Array, Array, Case], Array], x: Array, g: Ar
 def _of_rows(x: Array, g: Array, case: Case) -> Array:
     rows = patches(x, case)  # (n·outputs, taps·c_in)
     g = g.reshape(*rows.shape[:-1], -1)
-    return (_gathered if case.partitioned else summed)(rows, g).reshape(case.kernel_shape)
+    halved = case.platform == "cpu" and not case.partitioned
+    return (summed if halved else _product)(rows, g).reshape(case.kernel_shape)
 
 
-def _gathered(a: Array, b: Array) -> Array:
-    """`Σ_rows a ⊗ b` over every axis but the last; images and pixels as they lie on the devices."""
+def _product(a: Array, b: Array) -> Array:
+    """`Σ a ⊗ b` over every axis but the last; images and pixels as they lie on the devices."""
     places = tuple(range(a.ndim - 1))
     return lax.dot_general(a, b, ((places, places), ((), ())))
 
@@ -103,7 +103,7 @@ def summed(a: Array, b: Array) -> Array:
     if a.shape[1] > b.shape[1]:
         return summed(b, a).T
     if len(a) % 2 or len(a) < HALVES or a.shape[1] > 256:
-        return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
+        return _product(a, b)
     a, b = (v.reshape(2, -1, v.shape[-1]) for v in (a, b))  # (2, p / 2, …)
     return lax.dot_general(a, b, (((1,), (1,)), ((0,), (0,)))).sum(0)
 

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AbstractMesh, AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from jaxcnn import functional as F
 from tests.reference.arrays import normal
@@ -28,3 +30,13 @@ def test_stage_with_few_channels_computes_its_convolution_once(c_out, apart):
     program = jax.jit(jax.grad(loss, 1)).lower(x, kernel).compile()
     assert ("conditional(" in program.as_text()) is apart
     np.testing.assert_allclose(program(x, kernel), jax.grad(by_lax, 1)(x, kernel), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_no_branch_on_a_mesh(split):
+    mesh = AbstractMesh((2,), ("batch",), axis_types=(AxisType.Auto,))
+    place = lambda *axes: NamedSharding(mesh, P(*axes)) if split else None
+    x = jax.ShapeDtypeStruct((2, 8, 8, 1), jnp.float32, sharding=place("batch"))
+    kernel = jax.ShapeDtypeStruct((3, 3, 1, 6), jnp.float32, sharding=place())
+    program = jax.jit(jax.grad(loss, 1)).trace(x, kernel).lower(lowering_platforms=("cpu",)).as_text()
+    assert ("stablehlo.case" in program) is not split

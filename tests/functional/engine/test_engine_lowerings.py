@@ -156,3 +156,12 @@ def test_sums_over_rows_are_exact_whatever_is_narrow(rows, a, b):
     x, g = draw[:, :a], draw[:, a:]
     found = jax.jit(patches.summed)(x, g)
     np.testing.assert_array_equal(np.asarray(found), x.astype(np.int64).T @ g.astype(np.int64))
+
+
+@pytest.mark.parametrize(("platform", "halved"), [("cpu", True), ("gpu", False), ("tpu", False)])
+def test_sums_over_rows_are_halved_for_two_cores_alone(platform, halved):
+    case = CASES["point"].replace(direction="kernel_grad", n=1, space=(patches.HALVES, 1), platform=platform)
+    operands = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (case.x_shape, case.y_shape))
+    program = jax.make_jaxpr(lambda x, g: patches.kernel_grad(x, g, case))(*operands)
+    shapes = [step.outvars[0].aval.shape for step in program.eqns if step.primitive.name == "dot_general"]
+    assert [len(shape) == 3 for shape in shapes] == [halved]

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AbstractMesh, AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from jaxcnn import functional as F
 from jaxcnn.functional.engine import stored
@@ -38,6 +40,14 @@ def test_copy_on_cpu_alone():
     program = lambda platform: jax.export.export(jax.jit(stored), platforms=[platform])(X).mlir_module()
     assert "stablehlo.case" in program("cpu")
     assert "stablehlo.case" not in program("cuda")
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_no_copy_on_a_mesh(split):
+    mesh = AbstractMesh((2,), ("batch",), axis_types=(AxisType.Auto,))
+    x = jax.ShapeDtypeStruct(X.shape, X.dtype, sharding=NamedSharding(mesh, P("batch")) if split else None)
+    program = jax.jit(F.layer_norm).trace(x).lower(lowering_platforms=("cpu",)).as_text()
+    assert ("stablehlo.case" in program) is not split
 
 
 def test_layer_norm_of_maps_stores_its_input():
