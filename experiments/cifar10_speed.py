@@ -13,6 +13,7 @@ single GPU, 2024). 0.36 PFLOP a run: about an hour on two CPU cores.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ import optax
 import tyro
 from flax import nnx
 from jax import Array
+from rich.console import Console
 
 from jaxcnn import models
 from jaxcnn.augment import alternating_flip_left_right, flip_left_right, random_crop
@@ -44,6 +46,7 @@ from jaxcnn.train import (
 
 from .comparison import Source, command, load_part
 
+REPORTS = 20  # lines of progress a run
 VIEW_WEIGHTS = (1 / 4, 1 / 4, 1 / 8, 1 / 8, 1 / 8, 1 / 8)
 
 
@@ -88,13 +91,15 @@ def main(config: Config) -> None:
     build = lambda rngs: models.create("airbench", rngs=rngs, widths=config.widths, **made_for)
     schedule = plan(config, data)
     with run_folder(config.runs, "cifar10_speed", config=config, source=__file__) as run:
-        program = whole_run(build, preparer(data, size), schedule, jnp.dtype(config.compute_dtype))
+        tell = partial(_tell, Console(), schedule)
+        program = whole_run(build, preparer(data, size), schedule, jnp.dtype(config.compute_dtype), tell)
         arrays = tuple(map(jnp.asarray, (data.train.images, data.train.labels, data.test.images)))
         keys = [jax.random.key(config.seed + i) for i in range(config.seeds)]
         compiled, outcomes, seconds = jax.jit(program).lower(keys[0], *arrays).compile(), [], 0.0
         for number, key in enumerate(keys):
             start = perf_counter()
             outcome = jax.block_until_ready(compiled(key, *arrays))
+            jax.effects_barrier()  # the last line of progress
             seconds += perf_counter() - start
             outcomes.append(_checked(outcome))
             run.write_parameters(outcome.state.evaluated, f"seed{config.seed + number}.safetensors")
@@ -118,9 +123,16 @@ def plan(config: Config, data: ImageSet) -> Schedule:
 
 
 def whole_run(
-    build: Callable[[nnx.Rngs], nnx.Module], prepare: Callable, schedule: Schedule, compute_dtype: Any = jnp.float32
+    build: Callable[[nnx.Rngs], nnx.Module],
+    prepare: Callable,
+    schedule: Schedule,
+    compute_dtype: Any = jnp.float32,
+    tell: Callable[[Array, Metrics], None] | None = None,
 ) -> Callable[[Array, Array, Array, Array], Outcome]:
-    """`(key, training images, labels, test images) → Outcome`: whitening, training and test, to be compiled as one."""
+    """`(key, training images, labels, test images) → Outcome`: whitening, training and test, to be compiled as one.
+
+    The program calls `tell` with the number of steps done and the last one's metrics, `REPORTS` times in all.
+    """
     chain, graphdef = optimiser(schedule), graph_of(build)
     step = make_step(graphdef, chain, loss=partial(cross_entropy, smoothing=0.2), compute_dtype=compute_dtype)
     evaluate = make_evaluate(graphdef, prepare, 1000, views=six_views, weights=VIEW_WEIGHTS)
@@ -140,6 +152,9 @@ def whole_run(
             here = jax.random.fold_in(crop_key, state.step)
             x = random_crop(here, x, x.shape[1:3], padding=2, padding_mode="reflect")
             state, metrics = step(state, x, labels[chosen])
+            if tell is not None:
+                now = state.step % max(1, schedule.steps // REPORTS) == 0
+                jax.lax.cond(now, partial(jax.debug.callback, tell), lambda *_: None, state.step, metrics)
             return lookahead(state, slow, schedule), metrics
 
         state = initialise(whitened, chain, start_key)
@@ -213,6 +228,15 @@ def six_views(x: Array) -> tuple[Array, ...]:
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
     views = x, padded[:, :h, :w], padded[:, 2:, 2:]
     return tuple(seen for view in views for seen in (view, flip_left_right(view)))
+
+
+def _tell(console: Console, schedule: Schedule, step: Array, metrics: Metrics) -> None:
+    accuracy = float(metrics.correct) / schedule.batch_size
+    clock = datetime.now().strftime("%H:%M:%S")
+    console.print(
+        f"{clock} step {int(step)}/{schedule.steps}  loss {float(metrics.loss):.4f}  train {accuracy:.3f}",
+        highlight=False,
+    )
 
 
 def _checked(outcome: Outcome) -> Outcome:

@@ -111,7 +111,9 @@ def test_plan_of_the_published_run_and_what_it_refuses():
 
 def test_tiny_run_learns_and_writes_its_page(tmp_path, capsys):
     main(Config(dataset="digits", widths=(8, 16, 16), epochs=6.5, batch_size=64, runs=tmp_path))
-    *_, report, line = capsys.readouterr().out.strip().splitlines()
+    *told, report, line = capsys.readouterr().out.strip().splitlines()
+    steps = [int(found[1]) for found in (re.match(r"\S+ step (\d+)/143  loss \d", line) for line in told) if found]
+    assert steps == list(range(7, 144, 7))  # a twentieth of the run each
     found = re.fullmatch(
         r"cifar10_speed/airbench94 test accuracy (0\.\d{3}) ± 0\.000 \(1 seed\), parameters [\d,]+, seconds \d+",
         line,
