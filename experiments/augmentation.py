@@ -15,6 +15,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import tyro
+from jax import Array
 
 from jaxcnn import augment as A
 from jaxcnn import models
@@ -22,7 +23,7 @@ from jaxcnn.augment import Augment
 from jaxcnn.data import ImageSet, preparer
 from jaxcnn.report import contact_sheet
 
-from .comparison import Contender, Options, command, compare, load_part
+from .comparison import Contender, Options, command, compare, load_part, seen_size
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Config(Options):
 def main(config: Config) -> None:
     """Trains one network without augmentation, one with each transform, one with all; writes the page."""
     data, made_for = load_part(config)
-    prepare = preparer(data, data.image_shape[:2])
+    prepare = preparer(data, seen_size(data))
     build = lambda rngs: models.create("plain", rngs=rngs, widths=config.widths, **made_for)
     pipelines = transforms(data)
     contenders = {"none": Contender(build)} | {
@@ -65,18 +66,22 @@ def main(config: Config) -> None:
 
 def transforms(data: ImageSet) -> Mapping[str, Augment]:
     """The lecture's transforms for images in [0, 1], and all of them in turn; grey images have no colours to change."""
-    size, grey = data.image_shape[:2], data.image_shape[2] == 1
+    grey = data.image_shape[2] == 1
     tones = {"brightness": 0.4, "contrast": 0.4} | ({} if grey else {"saturation": 0.4, "hue": 0.1})
     components = A.colour_components(data.train.images)
     alone = {
         "flip": A.random_flip_left_right,
-        "crop": lambda key, x: A.random_crop(key, x, size, padding=max(1, size[0] // 8), padding_mode="replicate"),
+        "crop": _moved,
         "rotate": lambda key, x: A.random_rotate(key, x, 15.0),
         "colour_jitter": lambda key, x: A.random_colour_jitter(key, x, **tones),
         "edge_enhance": A.random_edge_enhance,
         "fancy_pca": lambda key, x: A.random_fancy_pca(key, x, components),
     }
     return alone | {"all": A.compose(*alone.values())}
+
+
+def _moved(key: Array, x: Array) -> Array:
+    return A.random_crop(key, x, x.shape[1:3], padding=max(1, x.shape[1] // 8), padding_mode="replicate")
 
 
 if __name__ == "__main__":

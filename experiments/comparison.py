@@ -101,7 +101,7 @@ def compare(
     if unknown:
         raise ValueError(f"only={unknown[0]!r} must be one of {', '.join(contenders)}")
     chosen = {one: contenders[one] for one in options.only or contenders}
-    prepare, results = preparer(data, data.image_shape[:2]), {}
+    prepare, results = preparer(data, seen_size(data)), {}
     with run_folder(options.runs, name, config=options, source=source, resume=options.resume) as run:
         for one, contender in chosen.items():
             fitted = _trained(one, contender, options, data, prepare, run)
@@ -124,7 +124,7 @@ def load_part(options: Source) -> tuple[ImageSet, dict[str, Any]]:
     made_for = {
         "num_classes": len(data.class_names),
         "in_features": data.image_shape[2],
-        "image_size": data.image_shape[:2],
+        "image_size": seen_size(data),
     }
     count, classes = options.train_images, len(data.class_names)
     if count is None:
@@ -133,6 +133,16 @@ def load_part(options: Source) -> tuple[ImageSet, dict[str, Any]]:
     if not classes <= count < classes * (smallest + 1):
         raise ValueError(f"train_images={count} must be from {classes} to {classes} times the smallest class")
     return replace(data, train=data.train.first_of_each_class(count // classes)), made_for
+
+
+def seen_size(data: ImageSet) -> tuple[int, int]:
+    """Height and width that the networks see: the images' own, but at least the 28 that the smallest network takes.
+
+    >>> seen_size(load("digits"))
+    (28, 28)
+    """
+    h, w, _ = data.image_shape
+    return max(h, 28), max(w, 28)
 
 
 def jitter(key: Array, x: Array) -> Array:
@@ -178,7 +188,7 @@ def _trained(name: str, contender: Contender, options: Options, data: ImageSet, 
 
 
 def _variant(name: str, contender: Contender, data: ImageSet, fitted: Fitted) -> Variant:
-    summary = summarise(contender.build(nnx.Rngs(0)), (1, *data.image_shape))
+    summary = summarise(contender.build(nnx.Rngs(0)), (1, *seen_size(data), data.image_shape[2]))
     accuracy = (fitted.test_logits.argmax(-1) == data.test.labels).mean(1)
     curve = np.array([record.test_accuracy for record in fitted.records])
     seconds = sum(record.seconds for record in fitted.records)

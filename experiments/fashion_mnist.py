@@ -18,7 +18,7 @@ from jaxcnn import models
 from jaxcnn.augment import random_crop, random_flip_left_right
 from jaxcnn.data import preparer
 
-from .comparison import Contender, Options, command, compare, load_part
+from .comparison import Contender, Options, command, compare, load_part, seen_size
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def main(config: Config) -> None:
     """Trains the three and writes the page."""
     data, made_for = load_part(config)
     make = lambda name, **options: lambda rngs: models.create(name, rngs=rngs, **made_for, **options)
-    prepare = preparer(data, data.image_shape[:2])
+    prepare = preparer(data, seen_size(data))
     filters = models.whitening_filters(prepare(jnp.asarray(data.train.images[:5000])))
 
     def whitened(rngs: nnx.Rngs) -> nnx.Module:

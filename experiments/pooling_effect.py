@@ -22,7 +22,7 @@ from jaxcnn.models.plain import Downsample
 from jaxcnn.report import over_seeds
 from jaxcnn.train import Fitted
 
-from .comparison import Contender, Options, command, compare, load_part
+from .comparison import Contender, Options, command, compare, load_part, seen_size
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def main(config: Config) -> None:
 
 def consistency(fitted: Fitted, data: ImageSet, *, images: int = 2000) -> np.ndarray:
     """Share of test images whose answer stays when they move by a pixel right and down, for each member (Zhang 2019)."""
-    prepare = preparer(data, data.image_shape[:2])
+    prepare = preparer(data, seen_size(data))
     x = jnp.asarray(data.test.images[:images])
 
     @jax.jit

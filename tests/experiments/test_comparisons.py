@@ -16,8 +16,8 @@ from jaxcnn.data import ImageSet, Split
 from jaxcnn.train import CheckpointError, Stopped
 
 EXPERIMENTS = {  # name: the variant that is run here, the options that its model needs
-    "mnist_dense_vs_cnn": ("dense", {}),
-    "fashion_mnist": ("dense", {}),
+    "mnist_dense_vs_cnn": ("cnn", {}),
+    "fashion_mnist": ("lenet5", {}),
     "pooling_effect": ("blur", {"widths": (4, 4)}),
     "kernel_size": ("one_5x5", {"widths": (4, 4)}),
     "separable": ("separable", {"widths": (4, 4)}),
@@ -88,7 +88,7 @@ class _Stopping:
 def test_load_part_takes_as_many_of_each_class():
     data, made_for = load_part(Options(dataset="digits", train_images=45))
     assert np.bincount(data.train.labels).tolist() == [4] * 10
-    assert made_for == {"num_classes": 10, "in_features": 1, "image_size": (8, 8)}
+    assert made_for == {"num_classes": 10, "in_features": 1, "image_size": (28, 28)}
 
 
 @pytest.mark.parametrize("count", [9, 100_000])
