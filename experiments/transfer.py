@@ -28,6 +28,7 @@ from jaxcnn.data import ImageSet, Split, load
 from jaxcnn.interpret import summarise
 from jaxcnn.report import Variant, comparison_page
 from jaxcnn.train import fine_tune, fit, fit_head, optimiser, outputs, run_folder, schedule
+from jaxcnn.train.progress import progress
 
 from .comparison import command
 
@@ -119,7 +120,9 @@ def scratch(
     steps = max(1, config.scratch_epochs * (len(data.train) // config.batch_size))
     chain = optimiser("adamw", schedule("cosine", config.scratch_rate, steps, warmup=0.1), weight_decay=0.05)
     options: dict[str, Any] = {"epochs": config.scratch_epochs, "batch_size": config.batch_size, "seed": seed}
-    return fit(build, data, prepare, chain, augment=random_flip_left_right, **options).test_logits[0]
+    with progress(config.scratch_epochs) as (show, move):
+        options |= {"augment": random_flip_left_right, "on_epoch": show, "on_steps": move}
+        return fit(build, data, prepare, chain, **options).test_logits[0]
 
 
 def option_1(
@@ -135,8 +138,9 @@ def option_2(
     """Logits of the test images: fine-tuned from option 1."""
     start = weights.freeze(_headed(config, data, prepare, trained), ())
     options: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size, "seed": seed}
-    options["learning_rate"] = config.learning_rate
-    return fine_tune(start, data, prepare, augment=random_flip_left_right, **options).test_logits[0]
+    with progress(config.epochs) as (show, move):
+        options |= {"learning_rate": config.learning_rate, "on_epoch": show, "on_steps": move}
+        return fine_tune(start, data, prepare, augment=random_flip_left_right, **options).test_logits[0]
 
 
 OPTIONS = {"scratch": scratch, "option_1": option_1, "option_2": option_2}
@@ -165,6 +169,7 @@ def _variant(
     test = draw(data.test, min(config.test_images, classes * np.bincount(data.test.labels).min()), classes, 0)
     for seed in range(config.seed, config.seed + config.seeds):
         part = replace(data, train=draw(data.train, count, classes, seed), test=test)
+        print(f"{name} on {count} images, seed {seed}", flush=True)
         logits = OPTIONS[name](config, part, prepare, trained, model, seed)
         accuracies.append(float((logits.argmax(-1) == test.labels).mean()))
     seconds = perf_counter() - start

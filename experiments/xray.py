@@ -23,6 +23,7 @@ from jaxcnn.augment import random_affine
 from jaxcnn.data import ImageSet, load, preparer
 from jaxcnn.report import Page, confusion, deviation, roc, roc_figure, threshold_for
 from jaxcnn.train import cross_entropy, fit, optimiser, run_folder, schedule
+from jaxcnn.train.progress import progress
 
 from .comparison import command
 
@@ -104,11 +105,12 @@ def _probabilities(config: Config, data: ImageSet) -> tuple[np.ndarray, np.ndarr
     steps = max(1, config.epochs * (len(data.train) // config.batch_size))
     rate = schedule("cosine", config.learning_rate, steps, warmup=0.1)
     weights = jnp.asarray(data.class_weights()) if config.balance else None
-    fitted = fit(
-        build, data, preparer(data, data.image_shape[:2]), optimiser("adamw", rate, weight_decay=0.05),
-        epochs=config.epochs, batch_size=config.batch_size, seeds=config.seeds, seed=config.seed,
-        loss=partial(cross_entropy, class_weights=weights), augment=turned,
-    )  # fmt: skip
+    with progress(config.epochs) as (show, move):
+        fitted = fit(
+            build, data, preparer(data, data.image_shape[:2]), optimiser("adamw", rate, weight_decay=0.05),
+            epochs=config.epochs, batch_size=config.batch_size, seeds=config.seeds, seed=config.seed,
+            loss=partial(cross_entropy, class_weights=weights), augment=turned, on_epoch=show, on_steps=move,
+        )  # fmt: skip
     each = np.asarray(nn.softmax(fitted.test_logits)[..., 1])  # (seeds, n)
     return each.mean(0), each
 

@@ -198,13 +198,19 @@ def distances(found, expected):
 
 
 def check_in_float64(theirs, build, side, classes, *, auxiliary=()):
-    """Values, input and parameter gradients and moments, in evaluation and in training, are those of the definition."""
+    """Values, input and parameter gradients and moments, in evaluation and in training, are those of the definition.
+
+    PyTorch has a sixth in float32 for the slope of its hard sigmoid, in float64 too: 3e-8 of the gradient.
+    """
+    has_hard_sigmoid = any(type(module).__name__ == "Hardsigmoid" for module in theirs.modules())
     x, weights = next(batches(side)).astype(np.float64), weights_of_logits(classes).astype(np.float64)
     expected = torch_gradients(theirs.double(), x, weights, auxiliary=bool(auxiliary))
     with jax.enable_x64(True):
         found = gradients(load(blank(build), theirs.state_dict()), weights, auxiliary=auxiliary)(x)
     assert all(np.abs(gradient).max() > 0 for gradient in found[2].values())
-    assert max(distances(found, expected)) < 1e-9
+    values, slopes = distances(found, expected)
+    assert values < 1e-9
+    assert slopes < (1e-7 if has_hard_sigmoid else 1e-9)
 
 
 def check_in_float32(theirs, build, side, classes, *, auxiliary=()):
