@@ -9,7 +9,9 @@ Zhang & Sennrich, Root mean square layer normalization (2019).
 """
 
 from collections.abc import Sequence
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
@@ -47,7 +49,7 @@ def layer_norm(
     _check_affine("layer_norm", x.shape[x.ndim - axes :], scale, bias)
     if x.ndim > 3:
         x = stored(x)  # maps, which a sum over taps may have made
-    return _affine(x, _standard(widened(x), range(x.ndim - axes, x.ndim), epsilon), scale, bias)
+    return _affine(x, _standard(widened(x), tuple(range(x.ndim - axes, x.ndim)), epsilon), scale, bias)
 
 
 def rms_norm(
@@ -118,7 +120,7 @@ def instance_norm(
     x = _check.images("instance_norm", x)
     _check.floating("instance_norm", x)
     _check_affine("instance_norm", x.shape[-1:], scale, bias)
-    return _affine(x, _standard(widened(x), range(1, x.ndim - 1), epsilon), scale, bias)
+    return _affine(x, _standard(widened(x), tuple(range(1, x.ndim - 1)), epsilon), scale, bias)
 
 
 def _checked(name: str, x: Array, least: int) -> Array:
@@ -137,11 +139,27 @@ def _check_affine(name: str, shape: Sequence[int], scale: Array | None, bias: Ar
             _check.floating(name, v, what)
 
 
-def _standard(wide: Array, axes: Sequence[int], epsilon: float) -> Array:
-    """Mean 0, variance 1 over the axes. The second mean takes away what rounding left of a large first one."""
-    centred = wide - jnp.mean(wide, tuple(axes), keepdims=True)
-    centred = centred - jnp.mean(centred, tuple(axes), keepdims=True)
-    return centred * lax.rsqrt(jnp.mean(jnp.square(centred), tuple(axes), keepdims=True) + epsilon)
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _standard(wide: Array, axes: tuple[int, ...], epsilon: float) -> Array:
+    """Mean 0, variance 1 over the axes."""
+    centred, factor = _centred(wide, axes, epsilon)
+    return centred * factor
+
+
+@_standard.defjvp
+def _standard_jvp(axes, epsilon, primals, tangents):
+    """A tangent loses its mean and its share along y; transposed, the same two sums go back."""
+    centred, factor = _centred(*primals, axes, epsilon)
+    y, (t,) = centred * factor, tangents
+    t = t - jnp.mean(t, axes, keepdims=True)
+    return y, factor * (t - y * jnp.mean(y * t, axes, keepdims=True))
+
+
+def _centred(wide: Array, axes: tuple[int, ...], epsilon: float) -> tuple[Array, Array]:
+    """x without its mean, and 1 / deviation. The second mean takes away what rounding left of a large first one."""
+    centred = wide - jnp.mean(wide, axes, keepdims=True)
+    centred = centred - jnp.mean(centred, axes, keepdims=True)
+    return centred, lax.rsqrt(jnp.mean(jnp.square(centred), axes, keepdims=True) + epsilon)
 
 
 def _affine(x: Array, y: Array, scale: Array | None, bias: Array | None) -> Array:

@@ -67,5 +67,18 @@ def batch_norm(
     wide, mean, variance = widened(x), mean.astype(widened(x).dtype), variance.astype(widened(x).dtype)
     factor = lax.rsqrt(variance + epsilon)
     factor = factor if scale is None else factor * scale.astype(wide.dtype)
-    y = (wide - mean) * factor
-    return (y if bias is None else y + bias.astype(wide.dtype)).astype(x.dtype)
+    bias = jnp.zeros_like(mean) if bias is None else bias.astype(wide.dtype)
+    return _affine(wide, mean, factor, bias).astype(x.dtype)
+
+
+@jax.custom_jvp
+def _affine(x: Array, mean: Array, factor: Array, bias: Array) -> Array:
+    return (x - mean) * factor + bias
+
+
+@_affine.defjvp
+def _affine_jvp(primals, tangents):
+    """Bias and mean together move y by one vector, so that one sum over the map goes back to both."""
+    (x, mean, factor, bias), (tx, tmean, tfactor, tbias) = primals, tangents
+    centred = x - mean
+    return centred * factor + bias, tx * factor + centred * tfactor + (tbias - tmean * factor)
