@@ -49,6 +49,8 @@ class AirbenchNetwork(nnx.Module):
     (2, 10)
     """
 
+    head_name = "logits"
+
     def __init__(
         self,
         *,

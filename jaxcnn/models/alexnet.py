@@ -38,6 +38,8 @@ class AlexNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier.6"
+
     def __init__(
         self,
         *,

@@ -32,6 +32,8 @@ class CifarResNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "linear"
+
     def __init__(
         self,
         *,

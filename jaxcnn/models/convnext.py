@@ -66,6 +66,8 @@ class ConvNeXt(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier.2"
+
     def __init__(
         self,
         *,

@@ -22,6 +22,8 @@ class DenseNetwork(nnx.Module):
     (2, 10)
     """
 
+    head_name = "logits"
+
     def __init__(
         self,
         *,

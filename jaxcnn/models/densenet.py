@@ -78,6 +78,8 @@ class DenseNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier"
+
     def __init__(
         self,
         *,

@@ -106,6 +106,8 @@ class EfficientNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier.1"
+
     def __init__(
         self,
         *,

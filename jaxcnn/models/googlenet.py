@@ -98,6 +98,9 @@ class GoogLeNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "fc"
+    auxiliary_heads = ("aux1.fc2", "aux2.fc2")
+
     def __init__(
         self,
         *,

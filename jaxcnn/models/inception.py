@@ -169,6 +169,9 @@ class InceptionV3(nnx.Module):
     (1, 10)
     """
 
+    head_name = "fc"
+    auxiliary_heads = ("AuxLogits.fc",)
+
     def __init__(
         self,
         *,

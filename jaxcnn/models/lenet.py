@@ -57,6 +57,8 @@ class LeNet5(nnx.Module):
     (2, 10)
     """
 
+    head_name = "logits"
+
     def __init__(
         self,
         *,
@@ -94,6 +96,8 @@ class LeNet5Original(nnx.Module):
     >>> model(jnp.ones((2, 32, 32, 1)), train=False).shape
     (2, 10)
     """
+
+    head_name = ""  # none that `replace_head` could change
 
     def __init__(self, *, num_classes: int = 10, in_features: int = 1, image_size=(32, 32), rngs: nnx.Rngs):
         if (num_classes, in_features, tuple(image_size)) != (10, 1, (32, 32)):

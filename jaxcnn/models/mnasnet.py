@@ -70,6 +70,8 @@ class MNASNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier.1"
+
     def __init__(
         self,
         *,

@@ -40,6 +40,8 @@ class MobileNetV1(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier"
+
     def __init__(
         self,
         *,

@@ -64,6 +64,8 @@ class MobileNetV2(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier.1"
+
     def __init__(
         self,
         *,

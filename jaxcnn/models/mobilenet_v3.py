@@ -77,6 +77,8 @@ class MobileNetV3(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier.3"
+
     def __init__(
         self,
         *,

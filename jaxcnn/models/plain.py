@@ -48,6 +48,8 @@ class PlainNetwork(nnx.Module):
     (2, 10)
     """
 
+    head_name = "logits"
+
     def __init__(
         self,
         *,

@@ -90,6 +90,8 @@ class RegNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "fc"
+
     def __init__(
         self,
         *,

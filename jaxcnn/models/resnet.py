@@ -116,6 +116,8 @@ class ResNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "fc"
+
     def __init__(
         self,
         *,

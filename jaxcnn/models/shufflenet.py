@@ -67,6 +67,8 @@ class ShuffleNetV2(nnx.Module):
     (1, 10)
     """
 
+    head_name = "fc"
+
     def __init__(
         self,
         *,

@@ -71,6 +71,8 @@ class SqueezeNet(nnx.Module):
     (1, 10)
     """
 
+    head_name = "classifier.1"
+
     def __init__(
         self,
         *,

@@ -9,6 +9,7 @@ several of them, or a function of a name.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -75,18 +76,29 @@ def selection(filter: Filter) -> Callable[[str], bool]:
 
 
 def head_of(model: nnx.Module) -> str:
-    """The name of the layer that gives the classes: the last dense layer or convolution, in the order of definition.
+    """The name of the layer that gives the classes: its class's `head_name`, else the only dense layer.
 
-    Raises: ValueError for a model with neither.
+    A class of one's own with several dense layers says `head_name = "layer4"`, as the networks of `jaxcnn.models` do. The order
+    of definition would not do: `nnx.clone` and `nnx.merge` put attributes in the order of their names.
+
+    Raises: ValueError for a model of which neither is known.
 
     >>> from jaxcnn.models import LeNet5
     >>> head_of(LeNet5(rngs=nnx.Rngs(0)))
     'logits'
     """
-    layers = list(_layers(model, ()))
-    if not layers:
-        raise ValueError(f"head_of: {type(model).__name__} has no dense layer and no convolution")
-    return dotted(layers[-1])
+    kind, name = type(model).__name__, getattr(model, "head_name", None)
+    if name == "":
+        raise ValueError(f"head_of: {kind} has no head that can be replaced")
+    if name is not None:
+        return name
+    dense = [dotted(path) for path in _layers(model, ()) if isinstance(node_at(model, path), nn.Dense)]
+    if len(dense) != 1:
+        found = f"{len(dense)} dense layers{': ' * bool(dense)}{', '.join(dense[:5])}{', …' * (len(dense) > 5)}"
+        raise ValueError(
+            f'head_of: {kind} has {found}; say which gives the classes, head="…" or head_name = "…" in its class'
+        )
+    return dense[0]
 
 
 def layer(model: nnx.Module, name: str) -> Any:
@@ -104,8 +116,9 @@ def layer(model: nnx.Module, name: str) -> Any:
 def replace_head(model: nnx.Module, num_classes: int, *, head: str | None = None, rngs: nnx.Rngs) -> Any:
     """The model with a fresh head of `num_classes` outputs.
 
-    A dense head gets a dense one in its place. A convolution (SqueezeNet's, whose outputs pass a ReLU and are averaged) is taken
-    out, and a dense layer put behind the averages of what it saw (`Headed`).
+    A dense head gets a dense one in its place, and so do auxiliary ones (`auxiliary_heads` of the class). A convolution
+    (SqueezeNet's, whose outputs pass a ReLU and are averaged) is taken out, and a dense layer put behind the averages of what
+    it saw (`Headed`).
 
     Args:
         head: name of the layer; None means `head_of(model)`.
@@ -121,8 +134,12 @@ def replace_head(model: nnx.Module, num_classes: int, *, head: str | None = None
     if isinstance(old, nn.Conv):
         return Headed(headless(model, head=head), old.kernel.shape[-2] * old.options["groups"], num_classes, rngs=rngs)
     model = nnx.clone(model)
-    fresh = nn.Dense(old.kernel.shape[0], num_classes, use_bias=old.bias is not None, dtype=old.dtype, rngs=rngs)
-    _put(node_at(model, path[:-1]), path[-1], fresh)
+    known = {dotted(path): path for path in _layers(model, ())}
+    for one in (path, *(known[name] for name in getattr(model, "auxiliary_heads", ()) if name in known)):
+        old = node_at(model, one)
+        bias = old.bias is not None
+        fresh = nn.Dense(old.kernel.shape[0], num_classes, use_bias=bias, dtype=old.dtype, rngs=rngs)
+        _put(node_at(model, one[:-1]), one[-1], fresh)
     return model
 
 
@@ -162,6 +179,8 @@ class Headed(nnx.Module):
     (2, 3)
     """
 
+    head_name = "head"
+
     def __init__(self, backbone: nnx.Module, features: int, num_classes: int, *, rngs: nnx.Rngs):
         self.backbone, self.head = backbone, nn.Dense(features, num_classes, rngs=rngs)
 
@@ -174,7 +193,7 @@ class Headed(nnx.Module):
 
 
 def _layers(node: Any, path: tuple) -> Iterator[tuple]:
-    """Paths of the dense layers and convolutions, in the order of definition."""
+    """Paths of the dense layers and convolutions."""
     if isinstance(node, (nn.Dense, nn.Conv)):
         yield path
     elif isinstance(node, nnx.List):
@@ -189,8 +208,9 @@ def _path(model: nnx.Module, head: str | None) -> tuple:
     known = {dotted(path): path for path in _layers(model, ())}
     name = head_of(model) if head is None else head
     if name not in known:
+        near = get_close_matches(name, known, n=3, cutoff=0) or ["none"]
         raise ValueError(
-            f"{type(model).__name__}: {name!r} is no dense layer or convolution; the last one is {head_of(model)!r}"
+            f"{type(model).__name__}: {name!r} is no dense layer or convolution; such are {', '.join(near)}"
         )
     return known[name]
 

@@ -16,6 +16,8 @@ from jaxcnn.train import initialise, make_step, starting_from
 class ConvHead(nnx.Module):
     """Classes by a convolution in a list, as SqueezeNet's."""
 
+    head_name = "classifier.1"
+
     def __init__(self, rngs):
         self.stem = nn.Conv(1, 4, 3, rngs=rngs)
         self.classifier = nnx.List([nn.Dropout(0.5, rngs=rngs), nn.Conv(4, 10, 1, rngs=rngs), jax.nn.relu])
@@ -124,11 +126,70 @@ def test_freeze_refuses_a_pattern_of_nothing():
         weights.freeze(lenet(), ("conv1.*", "conv9.*"))
 
 
-@pytest.mark.parametrize(
-    ("name", "head"), [("lenet5", "logits"), ("plain", "logits"), ("cifar_resnet20", "linear"), ("lenet5_1998", "f6")]
-)
-def test_head_of(name, head):
-    assert weights.head_of(nnx.eval_shape(lambda: models.create(name, rngs=nnx.Rngs(0)))) == head
+SMALL = dict.fromkeys(("lenet5", "dense", "plain", "airbench", "cifar_resnet20"), 10)
+LARGE = (
+    "alexnet vgg11 resnet18 densenet121 squeezenet1_1 mobilenet_v1 mobilenet_v2 mobilenet_v3_small efficientnet_b0 convnext_tiny "
+    "googlenet inception_v3 shufflenet_v2_x0_5 mnasnet0_5 regnet_y_400mf"
+).split()
+FAMILIES = SMALL | dict.fromkeys(LARGE, 1000)  # a member: its classes
+
+
+def of(name):
+    """A model without numbers: shapes alone."""
+    return nnx.eval_shape(lambda: models.create(name, rngs=nnx.Rngs(0)))
+
+
+def test_every_family_says_its_head():
+    kinds = {models.REGISTRY[name][0] for name in models.list()}
+    said = {getattr(kind, "func", kind).head_name for kind in kinds}
+    assert said == {
+        "",
+        "logits",
+        "linear",
+        "fc",
+        "classifier",
+        "classifier.1",
+        "classifier.2",
+        "classifier.3",
+        "classifier.6",
+    }
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_replace_head_of_a_copy_replaces_what_gives_the_classes(name):
+    def changed():
+        model = nnx.clone(models.create(name, rngs=nnx.Rngs(0)))
+        return model, weights.freeze(weights.replace_head(model, 3, rngs=nnx.Rngs(1)), ())
+
+    model, other = nnx.eval_shape(changed)
+    for head in (weights.head_of(model), *getattr(model, "auxiliary_heads", ())):
+        assert weights.layer(model, head).kernel.shape[-1] == FAMILIES[name]
+    for head in (weights.head_of(other), *getattr(other, "auxiliary_heads", ())):
+        assert weights.layer(other, head).kernel.shape[-1] == 3
+
+
+@pytest.mark.parametrize("name", ["lenet5_1998", "unet"])
+def test_head_of_a_model_without_one_is_refused(name):
+    with pytest.raises(ValueError, match="head_of: \\w+ has no head that can be replaced"):
+        weights.head_of(of(name))
+
+
+class Two(nnx.Module):
+    """Two dense layers, the first of them by name the last by definition."""
+
+    def __init__(self, rngs):
+        self.z, self.a = nn.Dense(4, 5, rngs=rngs), nn.Dense(5, 10, rngs=rngs)
+
+    def __call__(self, x, *, train):
+        return self.a(self.z(x))
+
+
+def test_head_of_a_class_of_ones_own_is_said_not_guessed():
+    with pytest.raises(ValueError, match="head_of: Two has 2 dense layers: [az], [az]; say which gives the classes"):
+        weights.head_of(Two(nnx.Rngs(0)))
+    assert weights.replace_head(Two(nnx.Rngs(0)), 3, head="a", rngs=nnx.Rngs(1)).a.kernel.shape == (5, 3)
+    with pytest.raises(ValueError, match="head_of: Pool has 0 dense layers; say"):
+        weights.head_of(type("Pool", (nnx.Module,), {})())
 
 
 def test_replace_head_keeps_the_rest():
@@ -158,7 +219,9 @@ def test_replace_head_of_a_convolution_averages_before_the_dense_layer():
     "change", [weights.headless, lambda m, head: weights.replace_head(m, 3, head=head, rngs=nnx.Rngs(0))]
 )
 def test_head_of_another_name_is_refused(change):
-    with pytest.raises(ValueError, match="LeNet5: 'fc' is no dense layer or convolution; the last one is 'logits'"):
+    with pytest.raises(
+        ValueError, match="LeNet5: 'fc' is no dense layer or convolution; such are conv2, conv1, logits"
+    ):
         change(lenet(), head="fc")
 
 
