@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from jaxcnn.data import UnreadableImage
 
@@ -25,6 +26,7 @@ def classify(
     model: str | None = None,
     labels: Path | None = None,
     card: str | None = None,
+    sha256: str | None = None,
     top: int = 5,
     picture: Path | None = None,
     truth: Path | None = None,
@@ -35,8 +37,10 @@ def classify(
         pictures: files, folders, or - for a picture from standard input.
         weights: file of weights (.safetensors, .npz, .pth, orbax folder), or the name of a card, which is fetched.
         model: name of the model (default: that of the weights' card).
-        labels: file with a line for each class (default: synset_words.txt, labels.txt or classes.txt beside the weights).
-        card: weights whose preprocessing is used (default: that of the file's sha256, or the model's usual one).
+        labels: file with a line for each class (default: the names in the weights, or in synset_words.txt, labels.txt or
+            classes.txt beside them).
+        card: weights whose preprocessing is used (default: what the file is or says, else the model's usual one).
+        sha256: the first digits that the file's must have.
         top: classes shown of each photograph.
         picture: file that a picture of the photographs with bars is written to.
         truth: CSV file with the columns file and label_index; the right answers are counted.
@@ -45,7 +49,9 @@ def classify(
     files = files_of(pictures)
     if not files or top < 1:
         raise ValueError(f"{len(files)} pictures, top={top}; give a file, a folder or -, and at least one class")
-    chosen = known(model, weights, card, console)
+    if picture is not None and not picture.absolute().parent.is_dir():
+        raise ValueError(f"picture={picture}: the folder {picture.absolute().parent} does not exist")
+    chosen = known(model, weights, card, sha256, console)
     seen, unreadable, logits = _answers(files, chosen)
     for line in unreadable:
         print(f"classify: {line}", file=sys.stderr)
@@ -103,7 +109,7 @@ def _table(seen: Sequence[Picture], order: np.ndarray, probabilities: np.ndarray
     for i, one in enumerate(seen):
         for rank, label in enumerate(order[i]):
             table.add_row(
-                Path(one.name).name if rank == 0 else "", names[label], f"{probabilities[i, label]:.4f}",
+                Text(Path(one.name).name if rank == 0 else ""), Text(names[label]), f"{probabilities[i, label]:.4f}",
                 end_section=rank == len(order[i]) - 1,
             )  # fmt: skip
     return table

@@ -21,6 +21,7 @@ def evaluate(
     data_dir: Path | None = None,
     split: str = "test",
     card: str | None = None,
+    sha256: str | None = None,
     batch_size: int = 100,
 ) -> None:
     """Count the images of a labelled set that a model gets right.
@@ -31,13 +32,14 @@ def evaluate(
         model: name of the model (default: that of the weights' card).
         data_dir: directory of prepared TFDS sets (default: TFDS_DATA_DIR or TFDS's own).
         split: part of a TFDS set.
-        card: weights whose preprocessing is used (default: that of the file's sha256, or the model's usual one).
+        card: weights whose preprocessing is used (default: what the file is or says, else the model's usual one).
+        sha256: the first digits that the file's must have.
         batch_size: images a step.
     """
     console = Console()
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
-    chosen = known(model, weights, card, console)
+    chosen = known(model, weights, card, sha256, console)
     compute = chosen.logits()
     if Path(dataset).is_dir():
         total, batches = _folder(Path(dataset), chosen.card, batch_size)

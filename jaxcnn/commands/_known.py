@@ -1,7 +1,11 @@
 """What the commands share: a model with its weights, its card, and the names of its classes."""
 
+import importlib.util
 import re
+import runpy
+from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +24,12 @@ LABEL_FILES = ("synset_words.txt", "labels.txt", "classes.txt")  # looked for be
 
 
 class Known(NamedTuple):
-    """A model with its weights, what its pictures need, and where the weights lie."""
+    """A model with its weights, what its pictures need, where the weights lie, the names of classes that they bring along."""
 
     model: nnx.Module
     card: Card
     path: Path
+    class_names: tuple[str, ...]
 
     def logits(self):
         """A compiled function of cut pictures, uint8 `(n, h, w, 3)`."""
@@ -38,38 +43,41 @@ class Known(NamedTuple):
         return lambda images: np.asarray(compiled(state, images))
 
 
-def known(model: str | None, source: str, card: str | None, console: Console) -> Known:
+def known(model: str | None, source: str, card: str | None, sha256: str | None, console: Console) -> Known:
     """Loads weights, from a path or by the name of a card, and says which card's preprocessing is used.
 
-    Raises: ValueError for an unknown model or card, weights that do not fit or are for another model.
+    It is that of `card`, else the file's own (by its sha256, or as `weights.save` wrote), else the model's usual one.
+
+    Raises: ValueError for an unknown model or card, weights that do not fit, or if two cards of the model differ in more
+        than sizes and the file says nothing.
     """
-    named = None if card is None else weights.card(card)
-    if not Path(source).expanduser().exists() and source in weights.CARDS:
-        named, path = weights.card(source) if named is None else named, _fetched(weights.card(source), console)
-    else:
-        path = Path(source).expanduser()
-        named = named or _of_file(path, model)
-    name = model or (named.model if named else None)
+    path, own = _found(source, console)
+    said = weights.description(path) if path.is_file() else weights.Description(None, ())
+    own = own or (weights.card(said.card) if said.card else None)
+    named = own if card is None else weights.card(card)
+    name = model or next((one.model for one in (own, named) if one), None)
     if name is None:
-        raise ValueError(f"no card has the sha256 of {path}; say the --model")
-    loaded = weights.load(_blank(name), path)
-    if named is None:
-        raise ValueError(f"no card is known for {name}: its preprocessing is not; choose one by --card")
-    console.print(f"{name}, weights {path.name}, preprocessing of {named.name}", highlight=False, markup=False)
-    return Known(loaded, replace(named, model=name), path)
+        raise ValueError(f"{path} is no file of a known card, and does not say its model; say the --model")
+    loaded = weights.load(_blank(name, path), path, sha256=sha256)
+    guess = "" if named else " (the model's usual one; --card chooses another)"
+    named = named or _usual(name)
+    console.print(f"{name}, weights {path.name}, preprocessing of {named.name}{guess}", highlight=False, markup=False)
+    return Known(loaded, replace(named, model=name), path, said.class_names)
 
 
 def class_names(known: Known, labels: Path | None, count: int) -> list[str]:
-    """The classes' names: from a file with a line each, one beside the weights, CIFAR-10's, or numbers.
+    """The classes' names: from a file with a line each, of the weights, beside them, CIFAR-10's, ImageNet's, or numbers.
+
+    ImageNet's come with tensorflow-datasets, where it is installed.
 
     Raises: ValueError for a file with another number of lines.
     """
     beside = (known.path.parent / name for name in LABEL_FILES)
-    file = labels or next((path for path in beside if path.exists()), None)
+    file = labels or (None if known.class_names else next((path for path in beside if path.exists()), None))
     if file is None:
-        return (
-            list(CIFAR10) if known.card.classes == "cifar10" and count == 10 else [f"class {i}" for i in range(count)]
-        )
+        of_set = {("cifar10", 10): lambda: CIFAR10, ("imagenet", 1000): _of_imagenet}.get((known.card.classes, count))
+        names = known.class_names or (of_set() if of_set else ())
+        return list(names) if len(names) == count else [f"class {i}" for i in range(count)]
     lines = [re.sub(r"^n\d{8} ", "", line) for line in file.read_text().splitlines() if line.strip()]
     if len(lines) != count:
         raise ValueError(f"{file} names {len(lines)} classes; the model has {count}")
@@ -87,19 +95,53 @@ def score(logits: np.ndarray, labels: np.ndarray) -> str:
     return ", ".join(f"top-{k} {right} of {len(labels)} ({right / len(labels):.4f})" for k, right in counts.items())
 
 
-def _blank(name: str) -> nnx.Module:
-    """The model of that name, all zeros: what weights fill needs no random numbers."""
-    graphdef, shapes = nnx.split(nnx.eval_shape(lambda: models.create(name, rngs=nnx.Rngs(0))))
+def _blank(name: str, path: Path) -> nnx.Module:
+    """The model of that name with as many classes as the file has, all zeros: what weights fill needs no random numbers."""
+    graphdef, shapes = nnx.split(nnx.eval_shape(lambda: _made(name, path)))
     is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     fill = lambda leaf: jax.random.key(0) if is_key(leaf) else jnp.asarray(np.zeros(leaf.shape, leaf.dtype))
     return nnx.merge(graphdef, jax.tree.map(fill, shapes))
 
 
-def _of_file(path: Path, model: str | None) -> Card | None:
-    """The card of the file itself, or else the model's usual one."""
-    found = weights.card_with_sha256(weights.sha256_of(path)) if path.is_file() else None
-    usual = weights.cards_of(model) if model else []
-    return found or (usual[-1] if usual else None)
+def _made(name: str, path: Path) -> nnx.Module:
+    model = models.create(name, rngs=nnx.Rngs(0))
+    with weights.opened(path) as stored:
+        counts = {name: array.shape[0] for name, array in stored.items() if name.endswith(".bias") and array.shape}
+        headed = "head.bias" in counts and any(name.startswith("backbone.") for name in stored)
+    classes = counts.get(f"{getattr(model, 'head_name', '')}.bias")
+    if headed:
+        return weights.replace_head(model, counts["head.bias"], rngs=nnx.Rngs(0))
+    return model if classes is None else models.create(name, num_classes=classes, rngs=nnx.Rngs(0))
+
+
+def _usual(name: str) -> Card:
+    """The preferred card of a model, where it does not matter much which."""
+    cards = weights.cards_of(name)
+    if not cards:
+        raise ValueError(f"no card is known for {name}: its preprocessing is not; choose one by --card")
+    if len({(card.range, card.mean, card.std, card.channels) for card in cards}) > 1:
+        names = ", ".join(card.name for card in cards)
+        raise ValueError(f"the cards of {name} want different preprocessing; choose one by --card: {names}")
+    return cards[-1]
+
+
+def _found(source: str, console: Console) -> tuple[Path, Card | None]:
+    """Where the weights lie, and their card if they are known ones."""
+    path = Path(source).expanduser()
+    if path.exists():
+        return path, weights.card_with_sha256(weights.sha256_of(path)) if path.is_file() else None
+    if source not in weights.CARDS:
+        near = get_close_matches(source, weights.CARDS, n=3, cutoff=0.4)
+        nearest = f"; nearest cards: {', '.join(near)}" if near else ""
+        raise ValueError(f"{source} does not exist, and is no name of a card{nearest}")
+    card = weights.card(source)
+    return _fetched(card, console), card
+
+
+def _of_imagenet() -> Sequence[str]:
+    package = importlib.util.find_spec("tensorflow_datasets")
+    file = Path(package.origin).parent / "datasets/siscore/labels.py" if package and package.origin else None
+    return runpy.run_path(str(file))["IMAGENET_LABELS_LIST"] if file and file.exists() else ()
 
 
 def _fetched(card: Card, console: Console) -> Path:

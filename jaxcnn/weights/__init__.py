@@ -7,10 +7,13 @@ from ._cards import card_with_sha256 as card_with_sha256
 from ._cards import cards_of as cards_of
 from ._download import cache_folder as cache_folder
 from ._download import fetch as fetch
+from ._download import sha256_of as sha256_of
+from ._files import Description as Description
 from ._files import WeightFileError as WeightFileError
+from ._files import description as description
+from ._files import opened as opened
 from ._load import load as load
 from ._load import save as save
-from ._load import sha256_of as sha256_of
 from ._preprocess import cut as cut
 from ._preprocess import normalise as normalise
 from ._preprocess import preparation as preparation

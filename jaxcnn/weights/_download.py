@@ -59,6 +59,8 @@ def fetch(
         raise WeightFileError(f"fetch: {card.name} is not to be had by URL; give the path of its file")
     folder = Path(cache) if cache is not None else cache_folder()
     path = folder / Path(urlsplit(card.url).path).name
+    if path.exists() and not sha256_of(path).startswith(card.sha256):  # damaged since it was fetched
+        path.unlink()
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
@@ -79,10 +81,19 @@ def check_sha256(path: Path, expected: str) -> None:
     """
     if path.is_dir() or not path.exists():
         raise WeightFileError(f"load: {path} is no file; there is no sha256 of it to compare")
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if not expected or not found.startswith(expected.lower()):
         raise WeightFileError(f"load: the sha256 of {path} is {found}; it must begin with {expected!r}")
+
+
+def sha256_of(path: str | Path) -> str:
+    """The sha256 of a file, 64 hexadecimal digits.
+
+    >>> sha256_of("/dev/null")[:8]
+    'e3b0c442'
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _receive(url: str, part: Path, on_bytes: Progress, timeout: float) -> None:

@@ -6,9 +6,12 @@ shapes and types come first, from headers that must agree with the sizes of the 
 before it is known to be one of the model's.
 """
 
+import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+HEADER = 1 << 16  # bytes of the longest header of an array that is read
 KINDS = "a .safetensors, .npz or .pth file, or an orbax folder"
 
 
@@ -42,6 +46,13 @@ def opened(path: str | Path) -> Iterator[Mapping[str, Stored]]:
     """The arrays of a file by name, while it is open.
 
     Raises: WeightFileError for a file that is not there, cut short, of no known kind, or that holds more than arrays.
+
+    >>> import tempfile
+    >>> file = tempfile.mkdtemp() + "/a.npz"
+    >>> np.savez(file, bias=np.zeros(3))
+    >>> with opened(file) as arrays:
+    ...     arrays["bias"].shape
+    (3,)
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -51,7 +62,7 @@ def opened(path: str | Path) -> Iterator[Mapping[str, Stored]]:
             yield {name.removeprefix("module."): stored for name, stored in arrays.items()}
     except (WeightFileError, ImportError):
         raise
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise WeightFileError(f"load: {path} is damaged or cut short: {_line(error)}") from None
 
 
@@ -95,6 +106,8 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
     with archive.open(info) as file:
         try:
             major, _ = form.read_magic(file)
+            _check_header(file.read(2 if major == 1 else 4))
+            file.seek(form.MAGIC_LEN)
             shape, fortran, dtype = (form.read_array_header_1_0 if major == 1 else form.read_array_header_2_0)(file)
         except ValueError as error:
             raise WeightFileError(f"{where} is no array: {_line(error)}") from None
@@ -111,6 +124,12 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
         return np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
 
     return Stored(tuple(shape), read)
+
+
+def _check_header(length: bytes) -> None:
+    """Refuses a header that would fill the memory before it is known to be none."""
+    if int.from_bytes(length, "little") > HEADER:
+        raise ValueError(f"its header says that it is {int.from_bytes(length, 'little'):,} bytes long")
 
 
 @contextmanager
@@ -146,12 +165,21 @@ def _orbax(path: Path) -> Iterator[dict[str, Stored]]:
     try:
         with ocp.PyTreeCheckpointer() as checkpointer:
             shapes = checkpointer.metadata(path.absolute()).item_metadata.tree
-            as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes)
-            tree = checkpointer.restore(path.absolute(), restore_args=as_numpy)
+            flat = dict(_flat(shapes, ()))
     except Exception as error:
         raise WeightFileError(f"load: {path} is no orbax checkpoint that can be read: {_line(error)}") from None
-    flat = {name: np.asarray(leaf) for name, leaf in _flat(tree, ())}
-    yield {name: Stored(array.shape, lambda array=array: array) for name, array in flat.items()}
+
+    @cache
+    def restored() -> dict[str, np.ndarray]:
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes)
+        try:
+            with ocp.PyTreeCheckpointer() as checkpointer:
+                tree = checkpointer.restore(path.absolute(), restore_args=as_numpy)
+        except Exception as error:
+            raise WeightFileError(f"load: {path} is no orbax checkpoint that can be read: {_line(error)}") from None
+        return {name: np.asarray(leaf) for name, leaf in _flat(tree, ())}
+
+    yield {name: Stored(tuple(leaf.shape or ()), lambda name=name: restored()[name]) for name, leaf in flat.items()}
 
 
 def _flat(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -162,6 +190,38 @@ def _flat(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             yield from _flat(value, (*path, str(key)))
     elif tree is not None:
         yield ".".join(path[:-1] if path[-1:] == ("value",) else path), tree
+
+
+class Description(NamedTuple):
+    """What a file says of itself: the name of the card whose preprocessing it wants, and its classes; None and () by default.
+
+    >>> Description("resnet50.torchvision_V2", ("cat", "dog")).class_names
+    ('cat', 'dog')
+    """
+
+    card: str | None
+    class_names: tuple[str, ...]
+
+
+def description(path: str | Path) -> Description:
+    """What `save` wrote into a file about the card and the classes.
+
+    >>> description("/dev/null")
+    Description(card=None, class_names=())
+    """
+    path = Path(path).expanduser()
+    with open(path, "rb") as file:
+        if file.read(9)[8:9] != b"{":
+            return Description(None, ())
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            said = file.metadata() or {}
+        names = json.loads(said.get("class_names", "[]"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise WeightFileError(f"load: {path} is damaged or cut short: {_line(error)}") from None
+    return Description(said.get("card"), tuple(map(str, names)) if isinstance(names, list) else ())
 
 
 def _line(error: BaseException) -> str:

@@ -1,9 +1,9 @@
 """`load` and `save`: the parameters and batch statistics of a model from and to files, strictly."""
 
-import hashlib
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import TypeVar
@@ -75,12 +75,21 @@ def load(model: Model, source: str | Path | Card, *, names: str | None = None, s
     return model
 
 
-def save(model: nnx.Module, path: str | Path, *, names: str = "jaxcnn") -> None:
+def save(
+    model: nnx.Module,
+    path: str | Path,
+    *,
+    names: str = "jaxcnn",
+    card: Card | None = None,
+    class_names: Sequence[str] = (),
+) -> None:
     """Writes every parameter and batch statistic as safetensors; a file of that name is replaced when the new one is whole.
 
     Args:
         names: "jaxcnn" for our names and layouts, "pytorch" for a state dict that torchvision's model of that name loads, or
             another publisher that the family's table has.
+        card: whose preprocessing the model was trained with; the file then says so, and `description` tells.
+        class_names: one for each output, written into the file too.
 
     Raises: ValueError for names that the family has not; OSError.
 
@@ -99,18 +108,10 @@ def save(model: nnx.Module, path: str | Path, *, names: str = "jaxcnn") -> None:
     arrays = {_name(e, naming): _stored_layout(e, naming) for e in entries(model)}
     path = Path(path).expanduser()
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    unfinished.write_bytes(bytes_of(arrays, {"format": "jaxcnn" if naming.ours else "pt"}))
+    said = {"card": card.name} if card is not None else {}
+    said |= {"class_names": json.dumps(list(class_names))} if class_names else {}
+    unfinished.write_bytes(bytes_of(arrays, {"format": "jaxcnn" if naming.ours else "pt"} | said))
     unfinished.replace(path)
-
-
-def sha256_of(path: str | Path) -> str:
-    """The sha256 of a file, 64 hexadecimal digits.
-
-    >>> sha256_of("/dev/null")[:8]
-    'e3b0c442'
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _name(entry: Entry, naming: Naming) -> str:

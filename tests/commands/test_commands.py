@@ -9,9 +9,11 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from rich.console import Console
 
 from jaxcnn import models, weights
 from jaxcnn.commands import main
+from jaxcnn.commands._known import Known, class_names, known
 from jaxcnn.data import load
 
 Image = pytest.importorskip("PIL.Image")
@@ -126,6 +128,46 @@ def test_classify_counts_against_a_list(resnet, tmp_path, capsys):
     assert "top-1 2 of 3 (0.6667), top-5 " in capsys.readouterr().out
 
 
+def test_classify_knows_a_network_that_was_given_other_classes(resnet, tmp_path, capsys):
+    model = weights.replace_head(resnet[0], 3, rngs=nnx.Rngs(1))
+    card, file = weights.card("cifar_resnet20.idelbayev"), tmp_path / "three.safetensors"
+    weights.save(model, file, card=card, class_names=("left [a]", "right", "none"))
+    pixels = random_pictures(tmp_path / "some", 1)
+    (tmp_path / "some/0.png").rename(tmp_path / "some/x[final].png")
+    main(["classify", str(tmp_path / "some"), "--weights", str(file), "--sha256", weights.sha256_of(file)[:9]])
+    printed = capsys.readouterr().out
+    assert "cifar_resnet20, weights three.safetensors, preprocessing of cifar_resnet20.idelbayev\n" in printed
+    assert [word in printed for word in ("x[final].png", "left [a]", "right", "none")] == [True] * 4
+    expected = np.sort(np.asarray(jax.nn.softmax(logits_of(model, pixels)))[0])[::-1]
+    np.testing.assert_allclose(probabilities(printed), expected, atol=6e-5)
+    with pytest.raises(SystemExit, match=r"classify: load: the sha256 of .* must begin with 'ab'"):
+        main(["classify", str(tmp_path / "some"), "--weights", str(file), "--sha256", "ab"])
+
+
+def test_known_builds_a_dense_layer_behind_a_network_of_convolutions(tmp_path):
+    model = jax.jit(lambda: models.create("squeezenet1_1", rngs=nnx.Rngs(0)))()
+    model = weights.replace_head(model, 2, rngs=nnx.Rngs(1))
+    weights.save(model, tmp_path / "pets.safetensors")
+    read = lambda card: known("squeezenet1_1", str(tmp_path / "pets.safetensors"), card, None, Console(quiet=True))
+    with pytest.raises(
+        ValueError, match="the cards of squeezenet1_1 want different preprocessing; choose one by --card: "
+    ):
+        read(None)
+    found = read("squeezenet1_1.iandola")
+    x = jax.random.normal(jax.random.key(0), (1, 40, 40, 3))
+    np.testing.assert_allclose(found.model(x, train=False), model(x, train=False), rtol=1e-4, atol=1e-6)
+    assert class_names(found, None, 2) == ["class 0", "class 1"]
+
+
+def test_classes_of_imagenet_have_names(shared, tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+    card = weights.card("resnet50.torchvision_V2")
+    names = class_names(Known(nnx.Module(), card, tmp_path / "resnet50.pth", ()), None, 1000)
+    given = (shared / "data/weights/squeezenet_v1.1/synset_words.txt").read_text().splitlines()
+    first = [name.split(",")[0].partition(" (")[0].lower() for name in names]
+    assert all(name in line.lower() for name, line in zip(first, given, strict=True))
+
+
 def test_evaluate_reads_a_folder_as_classes(resnet, tmp_path, capsys):
     model, file = resnet
     pixels = random_pictures(tmp_path / "a", 2)
@@ -163,9 +205,12 @@ def test_models_lists_names_and_weights(capsys):
         (["models", "x*"], "models: no model is named like 'x*'"),
         (["classify", "/nowhere.jpg", "--weights", "a"], "classify: the file /nowhere.jpg does not exist"),
         (["classify", "{dir}", "--weights", "a"], "classify: the folder "),
-        (["classify", "{file}", "--weights", "/none.npz"], "classify: no card has the sha256 of /none.npz; say the --model"),
-        (["classify", "{file}", "--weights", "/none.npz", "--model", "cifar_resnet20"],
-         "classify: load: /none.npz does not exist"),
+        (["classify", "{file}", "--weights", "/none.npz"], "classify: /none.npz does not exist, and is no name"),
+        (["classify", "{file}", "--weights", "resnet50.torchvision_V3"],
+         "classify: resnet50.torchvision_V3 does not exist, and is no name of a card; nearest cards: resnet50.torchvision_V"),
+        (["classify", "{file}", "--weights", "{file}"], "classify: {file} is no file of a known card, and does not say its"),
+        (["classify", "{file}", "--weights", "{file}", "--picture", "{file}/a/b.png"],
+         "classify: picture={file}/a/b.png: the folder"),
         (["classify", "{file}", "--weights", "{file}", "--model", "cifar_resnet2"],
          "classify: create: there is no model 'cifar_resnet2'; nearest: cifar_resnet"),
         (["classify", "{file}", "--weights", "{file}", "--card", "resnet5"], "classify: card: there are no weights 'resnet5'"),
@@ -179,7 +224,7 @@ def test_commands_refuse_in_one_line(arguments, message, tmp_path):
     given = [word.format(dir=tmp_path / "empty", file=tmp_path / "a.png") for word in arguments]
     with pytest.raises(SystemExit) as stopped:
         main(given)
-    assert str(stopped.value).startswith(message)
+    assert str(stopped.value).startswith(message.replace("{file}", str(tmp_path / "a.png")))
 
 
 @pytest.mark.slow

@@ -69,6 +69,14 @@ def test_fetch_brings_a_file_once(tmp_path):
     assert len(heard) > 1
 
 
+def test_fetch_brings_a_file_again_that_was_damaged_in_the_cache(tmp_path):
+    with serving() as (url, asked):
+        path = weights.fetch(card_of(f"{url}/w.npz"), cache=tmp_path)
+        path.write_bytes(DATA[:-1])
+        assert weights.fetch(card_of(f"{url}/w.npz"), cache=tmp_path).read_bytes() == DATA
+    assert len(asked) == 2
+
+
 def test_fetch_goes_on_where_it_was_cut_off(tmp_path):
     with serving(give=300_000) as (address, asked):
         card = card_of(f"{address}/a.npz")

@@ -251,6 +251,28 @@ def test_load_refuses_a_header_that_lies(tmp_path):
         weights.load(mixed(), tmp_path / "a.npz")
 
 
+def test_load_refuses_a_header_of_many_bytes(tmp_path):
+    header = b"\x93NUMPY\x02\x00" + (64 << 20).to_bytes(4, "little") + bytes(64 << 20)
+    zip_of(tmp_path / "a.npz", {"conv.bias.npy": header})
+    tracemalloc.start()
+    with pytest.raises(WeightFileError, match="is no array: its header says that it is 67,108,864 bytes long"):
+        weights.load(mixed(), tmp_path / "a.npz")
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+
+
+def test_load_refuses_a_damaged_compression(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", **arrays_of(mixed()))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        head = archive.getinfo("conv.kernel.npy").header_offset
+    start = head + 30 + len("conv.kernel.npy") + int.from_bytes(data[head + 28 : head + 30], "little")
+    data[start : start + 20] = b"\xff" * 20  # no block of deflate begins so
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(WeightFileError, match="a.npz is damaged or cut short: Error -3"):
+        weights.load(mixed(), tmp_path / "a.npz")
+
+
 def test_load_refuses_nan(tmp_path):
     arrays = arrays_of(mixed())
     arrays["conv.kernel"][0, 0] = np.nan
