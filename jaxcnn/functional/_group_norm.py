@@ -149,8 +149,9 @@ def _standard(wide: Array, axes: tuple[int, ...], epsilon: float) -> Array:
 @_standard.defjvp
 def _standard_jvp(axes, epsilon, primals, tangents):
     """A tangent loses its mean and its share along y; transposed, the same two sums go back."""
-    centred, factor = _centred(*primals, axes, epsilon)
-    y, (t,) = centred * factor, tangents
+    (wide,), (t,) = primals, tangents
+    centred, factor = _centred(wide, axes, epsilon)
+    y = centred * factor
     t = t - jnp.mean(t, axes, keepdims=True)
     return y, factor * (t - y * jnp.mean(y * t, axes, keepdims=True))
 
