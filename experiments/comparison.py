@@ -21,7 +21,6 @@ from jaxcnn.report import Variant, comparison_page
 from jaxcnn.train import (
     CheckpointError,
     Checkpoints,
-    DivergedError,
     Fitted,
     Run,
     Stopped,
@@ -150,7 +149,9 @@ def jitter(key: Array, x: Array) -> Array:
     return random_affine(key, x, degrees=10, translate=0.1, scale=0.1, shear=0.1)
 
 
-def command(name: str, main: Callable[[], Any], *, advice: str = "; go on with --resume") -> None:
+def command(
+    name: str, main: Callable[[], Any], *, advice: str = "; go on with the same options and --resume FOLDER"
+) -> None:
     """Runs; what the user can mend is one line and exit code 1, a stop that was asked for 130, with advice on how to go on."""
     keep_memory()
     try:
@@ -158,7 +159,7 @@ def command(name: str, main: Callable[[], Any], *, advice: str = "; go on with -
     except Stopped as stopped:
         print(f"{name}: {stopped}{advice}", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, TypeError, OSError, ImportError, DivergedError, CheckpointError) as error:
+    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, CheckpointError) as error:
         sys.exit(f"{name}: {error}")
 
 

@@ -14,7 +14,9 @@ from ._decode import UnreadableImage, decode
 from ._images import Split
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-HELD_OUT = ("test", "validation", "val")  # the first that is there is tested on
+HELD_OUT = ("test", "validation")  # the first that is there is tested on
+SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}  # a folder's name in small letters
+SPLITS |= dict.fromkeys(("validation", "valid", "val"), "validation")
 SHOWN = 3
 
 
@@ -44,13 +46,26 @@ class Pictures:
 def parts(root: Path) -> dict[str, Path]:
     """The folder of each split: `train` and what is held out, or `all` where the classes lie in the root itself.
 
-    Raises: ValueError if there is no folder, or no class in it.
+    The folders may be called training, testing, valid and val too, in letters of any size.
+
+    Raises: ValueError if there is no folder, two for one split, or one that is held out without a `train`.
     """
     if not root.is_dir():
-        raise ValueError(f"load: the folder {str(root)!r} does not exist; give one that holds train/<class>/*.jpg")
-    if (root / "train").is_dir():
-        return {name: root / name for name in ("train", *HELD_OUT) if (root / name).is_dir()}
-    return {"all": root}
+        what = "is a file, not a folder" if root.exists() else "does not exist"
+        raise ValueError(f"load: the folder {str(root)!r} {what}; give one that holds train/<class>/*.jpg")
+    found: dict[str, Path] = {}
+    for path in sorted(path for path in root.iterdir() if path.is_dir()):
+        split = SPLITS.get(path.name.lower())
+        if split in found:
+            raise ValueError(
+                f"load: {root} has the folders {found[split].name} and {path.name}; which one is {split!r}?"
+            )
+        if split:
+            found[split] = path
+    if found and "train" not in found:
+        held = next(iter(found.values())).name
+        raise ValueError(f"load: {root} has the folder {held} and none called train; put the training images there")
+    return {name: found[name] for name in ("train", *HELD_OUT) if name in found} or {"all": root}
 
 
 def class_names(folder: Path) -> tuple[str, ...]:

@@ -82,8 +82,9 @@ def load(
     elif is_path(source):
         return _pictures(Path(source).expanduser(), split, (size, resize, channels), strict, held)
     elif not isinstance(source, str) or not NAME.fullmatch(source):
+        what = repr(source) if isinstance(source, str) else f"of type {type(source).__name__}"
         raise ValueError(
-            f'load: there is no data set {source!r}; give "digits", a TFDS name such as "mnist", a folder or two arrays'
+            f'load: there is no data set {what}; give "digits", a TFDS name such as "mnist", a folder or a tuple of two arrays'
         )
     elif source == "digits":
         data = _digits(held)
@@ -123,7 +124,7 @@ def records(
     if not is_path(source):
         return _tfds.records_of(_tfds.builder_of(str(source), data_dir), split, size, resize)
     root = Path(source).expanduser()
-    folders = _folder.parts(root)
+    folders, split = _folder.parts(root), _folder.SPLITS.get(split.lower(), split)
     if split not in folders or size is None:
         raise ValueError(
             f"records: split={split!r}, image_size={image_size}; {root} has {', '.join(folders)}, and a size is needed"
@@ -181,6 +182,7 @@ def _pictures(root: Path, split: str | None, form, strict: bool, held) -> ImageS
     first = next(iter(folders.values()))
     names = _folder.class_names(first)
     read = lambda folder: _folder.read(_folder.pictures(folder, names, *form), strict=strict)
+    split = split and _folder.SPLITS.get(split.lower(), split)
     if split is not None and split in folders:
         return read(folders[split])[0]
     (whole, skipped), others = read(first), [folder for part, folder in folders.items() if part not in ("train", "all")]

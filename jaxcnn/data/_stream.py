@@ -18,7 +18,7 @@ from jaxtyping import Int, UInt8
 
 from jaxcnn.geometry import per_axis
 
-from ._images import ImageSet, Split
+from ._images import ImageSet, Split, class_weights
 
 Batch = tuple[UInt8[Array, "n h w c"], Int[Array, " n"]]
 
@@ -70,6 +70,12 @@ class StreamedSet:
         self.test.check(f"StreamedSet {self.name}: test", len(self.class_names))
         if not len(self.train):
             raise ValueError(f"StreamedSet {self.name}: train has no image; it must have one at least")
+        labels = getattr(self.train, "labels", None)
+        if labels is not None and not 0 <= np.min(labels) <= np.max(labels) < len(self.class_names):
+            found = f"{np.min(labels)} to {np.max(labels)}"
+            raise ValueError(
+                f"StreamedSet {self.name}: train labels are {found}; there are {len(self.class_names)} classes"
+            )
         ours, theirs = np.shape(self.train[0][0]), self.test.images.shape[1:]
         if ours != theirs:
             raise ValueError(f"StreamedSet {self.name}: train images are {ours}, test images {theirs}; they must agree")
@@ -79,6 +85,18 @@ class StreamedSet:
         """Height, width, channels."""
         h, w, c = self.test.images.shape[1:]
         return h, w, c
+
+    def class_weights(self) -> np.ndarray:
+        """Of the training labels, for a loss in which every class counts alike (`class_weights`).
+
+        Raises: ValueError for training images whose labels are not known without reading them (a TFDS set's).
+        """
+        labels = getattr(self.train, "labels", None)
+        if labels is None:
+            raise ValueError(
+                f"StreamedSet {self.name}: count its labels and give class_weights(labels, classes) to the loss"
+            )
+        return class_weights(labels, len(self.class_names))
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each channel over the sampled training images, as `ImageSet.statistics`."""

@@ -49,15 +49,13 @@ class Checkpoints:
         if keep_last < 1 or keep_best < 0:
             raise ValueError(f"Checkpoints: keep_last={keep_last} must be at least 1, keep_best={keep_best} at least 0")
         logging.getLogger("absl").setLevel(logging.ERROR)
-        self.path, self._ocp = Path(path).absolute(), ocp
-        kept = [
-            policies.LatestN(keep_last),
-            policies.BestN(
-                get_metric_fn=lambda metrics: metrics["accuracy"], n=keep_best, keep_checkpoints_without_metrics=False
-            ),
-        ]
+        self.path, self._ocp, self._writing = Path(path).absolute(), ocp, None
+        accuracy = lambda metrics: metrics["accuracy"]
+        best = policies.BestN(get_metric_fn=accuracy, n=keep_best, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy(kept), cleanup_tmp_directories=True
+            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep_last), best]),
+            cleanup_tmp_directories=True,
+            best_fn=accuracy,  # without it the accuracies are not written, and a second run would forget the best
         )
         try:
             self._manager = ocp.CheckpointManager(self.path, options=options)
@@ -78,6 +76,13 @@ class Checkpoints:
     def steps(self) -> list[int]:
         """Steps of the checkpoints that are whole, in order."""
         return sorted(self._manager.all_steps())
+
+    @property
+    def best(self) -> int | None:
+        """The step of the highest accuracy among those that are kept, the last of equals; None where none has one."""
+        accuracies = {step: (self._manager.metrics(step) or {}).get("accuracy") for step in self.steps}
+        known = {step: value for step, value in accuracies.items() if value is not None}
+        return max(known, key=lambda step: (known[step], step)) if known else None
 
     def save(
         self,
@@ -103,21 +108,32 @@ class Checkpoints:
             state=save.StandardSave(arrays),
             facts=save.JsonSave(facts | {"identity": dict(identity), "progress": dict(progress)}),
         )
-        try:
-            self._manager.wait_until_finished()
+        self.wait()
+        self._writing = step
+        with self._failing():
             self._manager.save(step, args=items, metrics=metrics)
-            if wait:
-                self._manager.wait_until_finished()
-        except Exception as error:
-            good = [kept for kept in self.steps if kept != step]
-            rest = f"the one of step {good[-1]} is good" if good else "there is none before it"
-            raise CheckpointError(
-                f"Checkpoints: step {step} was not written to {self.path}: {_short(error)}; {rest}"
-            ) from error
+        if wait:
+            self.wait()
 
     def wait(self) -> None:
-        """Returns when what was saved in the background is on disk."""
-        self._manager.wait_until_finished()
+        """Returns when what was saved in the background is on disk.
+
+        Raises: CheckpointError if it could not be written.
+        """
+        with self._failing():
+            self._manager.wait_until_finished()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Whatever goes wrong inside means that the step which was being written is not there."""
+        try:
+            yield
+        except Exception as error:
+            good = [kept for kept in self.steps if kept != self._writing]
+            rest = f"the one of step {good[-1]} is good" if good else "there is none before it"
+            raise CheckpointError(
+                f"Checkpoints: step {self._writing} was not written to {self.path}: {_short(error)}; {rest}"
+            ) from error
 
     def restore(self, like: Any, *, identity: Mapping[str, Any], step: int | None = None) -> tuple[Any, dict] | None:
         """The state, with the structure of `like`, and the progress at `step` or the last one; None if there is none.

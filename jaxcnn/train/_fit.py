@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from flax import nnx
 from jax import Array
 from jax.sharding import Mesh
@@ -26,7 +27,7 @@ from ._checkpoint import Checkpoints
 from ._losses import cross_entropy
 from ._programs import Programs, members_of
 from ._runner import EpochRecord, Runner
-from ._signals import Stopped, stop_request
+from ._signals import Stopped, agreed, stop_request
 from ._step import Build, Mix, Optimiser, TrainState, Views, graph_of
 
 
@@ -88,7 +89,8 @@ def fit(
         seed: the first member's.
         hyper: name → one value a variant, all of one length m: m · seeds members, the seeds of a variant side by side.
         loss: of logits and labels.
-        augment: `(key, images) → images`, every batch.
+        augment: `(key, images) → images`, every batch, of prepared images. What expects [0, 1], as all of `jaxcnn.augment` but
+            moves and flips does, goes in as `prepare.augmenting(augment)` where `prepare` is a `preparer`.
         mix: `(key, images, labels) → images, labels or shares`, after it.
         compute_dtype: of the model's arithmetic, such as bfloat16; parameters keep theirs.
         ema: decay of a moving average of the parameters, which is then what is evaluated.
@@ -104,6 +106,8 @@ def fit(
     Raises: DivergedError at the first step whose loss is not finite; Stopped after Ctrl-C or SIGTERM, saved first;
         CheckpointError; ValueError if a count is below 1 or the batch is larger than the set.
     """
+    if hyper and isinstance(optimiser, optax.GradientTransformation):
+        raise ValueError(f"fit: hyper={tuple(hyper)} needs a function of these names that makes the chain, not a chain")
     _check(
         data, epochs=epochs, seeds=seeds, batch_size=batch_size, seed=seed, patience=patience, per_call=steps_per_call
     )
@@ -130,10 +134,11 @@ def _train(run: Runner, epochs: int, patience: int | None, checkpoints: Checkpoi
             on_steps(run.step, epochs * run.steps)
             if run.at_end_of_epoch:
                 on_epoch(run.finish_epoch())
-            if checkpoints is not None and (run.at_end_of_epoch or request.name):
-                run.save(checkpoints, wait=bool(request.name))
-            if request.name:
-                _stop(request.name, run, checkpoints)
+            asked = agreed(request)
+            if checkpoints is not None and (run.at_end_of_epoch or asked):
+                run.save(checkpoints, wait=bool(asked))
+            if asked:
+                _stop(asked, run, checkpoints)
     if checkpoints is not None:
         checkpoints.wait()
 

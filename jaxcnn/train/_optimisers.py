@@ -5,6 +5,7 @@ al. 2019, "Bag of tricks"). Rates may be traced numbers, so that `jax.vmap` trai
 """
 
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Literal, get_args
 
 import jax
@@ -30,7 +31,8 @@ def optimiser(
     Args:
         name: "sgd" (Nesterov momentum), "adamw" (Loshchilov & Hutter 2019), "lion" (Chen et al. 2023) or "muon" (Jordan et
             al. 2024: kernels as matrices of fan-in × output channels; AdamW for the rest, at the same rate).
-        learning_rate: a number, a traced number, or a schedule from steps to a number.
+        learning_rate: a number, a traced number, or a schedule from steps (of gradients, also where they accumulate) to a
+            number.
         momentum: of sgd and muon.
         weight_decay: of arrays of two axes and more; in sgd it is added to the gradient, as PyTorch does, elsewhere decoupled.
         clip_norm: largest norm of the whole gradient; None lets it be.
@@ -51,7 +53,11 @@ def optimiser(
         raise ValueError(f"optimiser: momentum={momentum} must be at least 0 and below 1")
     if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"optimiser: clip_norm={clip_norm} must be positive, or None")
-    per_axis(accumulate, 1, what="accumulate", name="optimiser", least=1)
+    if isinstance(learning_rate, (int, float)) and not learning_rate >= 0:
+        raise ValueError(f"optimiser: learning_rate={learning_rate} must not be negative")
+    (accumulate,) = per_axis(accumulate, 1, what="accumulate", name="optimiser", least=1)
+    if callable(learning_rate) and accumulate > 1:  # the chain counts updates
+        learning_rate = partial(_of_updates, learning_rate, accumulate)
     decay: dict[str, Any] = {"weight_decay": weight_decay}
     chains = {
         "sgd": lambda: optax.chain(
@@ -109,6 +115,10 @@ def decays(parameters: Any) -> Any:
     {'bias': False, 'kernel': True}
     """
     return jax.tree.map(lambda array: array.ndim >= 2, parameters)
+
+
+def _of_updates(rate: optax.Schedule, accumulate: int, count: Any) -> Any:
+    return rate(count * accumulate)
 
 
 def _muon(learning_rate: Any, momentum: float, weight_decay: Any) -> optax.GradientTransformation:

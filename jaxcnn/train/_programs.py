@@ -20,6 +20,8 @@ from jaxcnn.data import Prepare
 from ._checkpoint import is_key
 from ._step import Build, Optimiser, TrainState, initialise, make_batch_step, make_epoch, make_evaluate, make_step
 
+PIXELS = 1 << 20  # of the images that are evaluated at a time, where a training batch has fewer
+
 
 class Programs:
     """What `fit` calls, every function over all members.
@@ -51,8 +53,18 @@ class Programs:
         options = {"augment": augment, "mix": mix, "sharding": batch_sharding(mesh, batch_size)}
         self._epoch_of = lambda steps: make_epoch(self._step, prepare, batch_size, **options, steps=steps)
         self._batch_step = make_batch_step(self._step, prepare, **options)
-        self.evaluate = jax.jit(self._members(make_evaluate(graphdef, prepare, 1000, views=views)))
+        self.evaluate = jax.jit(self._members(self._evaluation(prepare, views)))
         self._compiled: dict[Any, Callable] = {}
+
+    def _evaluation(self, prepare: Prepare, views: Callable | None) -> Callable:
+        """Logits of any number of images, about as many pixels a step as a thousand small ones have."""
+
+        def evaluate(state: TrainState, images: Array) -> Array:
+            h, w = images.shape[1:3]
+            size = min(1000, max(self.batch_size, PIXELS // (h * w), 1))
+            return make_evaluate(self.graphdef, prepare, size, views=views)(state, images)
+
+        return evaluate
 
     def initialise(self, build: Build, keys: Array, hyper: dict[str, Array] | None) -> TrainState:
         """The members' first states, on every device."""

@@ -56,7 +56,7 @@ def run_folder(
     It is a fresh one, or with `resume` the unfinished one there, whose checkpoints then go on.
 
     Raises: OSError, one line, before anything runs, if the folder cannot be written; ValueError if there is no unfinished run
-        of this experiment at `resume`.
+        of this experiment at `resume`, or it was begun with another configuration (but for `resume` and `runs`).
 
     >>> import tempfile
     >>> with run_folder(tempfile.mkdtemp(), "demo", config={"epochs": 1}, source=__file__) as run:
@@ -64,7 +64,10 @@ def run_folder(
     >>> sorted(file.name for file in run.path.iterdir()), run.path.suffix
     (['_run.py', 'config.json', 'metrics.jsonl', 'versions.json'], '')
     """
-    run = Run(_create(Path(root) / experiment) if resume is None else _reopened(Path(resume), Path(source).name))
+    if resume is None:
+        run = Run(_create(Path(root) / experiment))
+    else:
+        run = Run(_reopened(Path(resume), Path(source).name, config))
     try:
         run.write_json("config.json", config)
         run.write_json("versions.json", versions())
@@ -113,13 +116,26 @@ def _create(parent: Path) -> Path:
     raise OSError(f"run_folder: {parent} holds a thousand runs of this second; give another folder")
 
 
-def _reopened(path: Path, source: str) -> Path:
+def _reopened(path: Path, source: str, config: Any) -> Path:
     if path.suffix != ".unfinished" or not path.is_dir():
         raise ValueError(f"run_folder: {path} is no unfinished run; give a folder that ends in .unfinished")
     if not (path / source).exists():
         raise ValueError(f"run_folder: {path} is a run of another experiment: {source} is not in it")
+    _check_config(path, json.loads(json.dumps(_plain(config), default=str)))
     (path / "error.txt").unlink(missing_ok=True)
     return path
+
+
+def _check_config(path: Path, now: Any) -> None:
+    file = path / "config.json"
+    before = json.loads(file.read_text()) if file.exists() else now
+    if not isinstance(now, dict) or not isinstance(before, dict):
+        return
+    names = [name for name in now if name not in ("resume", "runs") and before.get(name, now[name]) != now[name]]
+    if names:
+        begun = ", ".join(f"{name}={before[name]!r}" for name in names)
+        given = ", ".join(f"{name}={now[name]!r}" for name in names)
+        raise ValueError(f"run_folder: {path} was begun with {begun}, not with {given}; give the same options")
 
 
 def dotted(path: tuple) -> str:

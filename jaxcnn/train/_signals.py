@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
 
 class Stopped(KeyboardInterrupt):
     """The run was asked to stop, and did, after its state was saved."""
@@ -42,6 +46,19 @@ def stop_request() -> Iterator[Request]:
         yield request
     finally:
         _restore(before)
+
+
+def agreed(request: Request) -> str | None:
+    """The signal of this process, or of any other: all must stop at the same step, where each saves its part.
+
+    >>> agreed(Request()) is None
+    True
+    """
+    if jax.process_count() == 1:
+        return request.name
+    number = signal.Signals[request.name].value if request.name else 0
+    highest = int(np.max(multihost_utils.process_allgather(np.int32(number))))
+    return signal.Signals(highest).name if highest else None
 
 
 def _restore(handlers: dict) -> None:

@@ -88,7 +88,11 @@ def make_step(
         compute_dtype: of images and kernels within the model, such as `jnp.bfloat16`; the parameters that the optimiser
             sees keep theirs.
         ema: decay of the moving average of parameters and model state, such as 0.999; None keeps none.
+
+    Raises: ValueError for a decay that is not from 0 to 1.
     """
+    if ema is not None and not 0 <= ema <= 1:
+        raise ValueError(f"make_step: ema={ema} must be from 0 to 1, such as 0.999")
 
     def objective(parameters, state, key, images, labels):
         if compute_dtype is not None:

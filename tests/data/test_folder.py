@@ -128,6 +128,29 @@ def test_load_reads_a_folder(pets):
     assert load(pets, image_size=(6, 5), channels=1).image_shape == (6, 5, 1)
 
 
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "valid"), ("training", "val")])
+def test_load_knows_other_names_of_the_parts(pets, names):
+    expected = load(pets, image_size=6)
+    for old, new in zip(("train", "test"), names):
+        (pets / old).rename(pets / f"{new}_").rename(pets / new)
+    data = load(pets, image_size=6)
+    assert data.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(data.test.images, expected.test.images)
+    np.testing.assert_array_equal(load(pets, image_size=6, split=names[1]).images, expected.test.images)
+
+
+def test_load_refuses_parts_that_are_two_or_no_train(pets):
+    (pets / "Training").mkdir()
+    with pytest.raises(ValueError, match="has the folders Training and train; which one is 'train'"):
+        load(pets)
+    (pets / "Training").rmdir()
+    (pets / "train").rename(pets / ".train")
+    with pytest.raises(ValueError, match="has the folder test and none called train"):
+        load(pets)
+    with pytest.raises(ValueError, match="test_folder.py' is a file, not a folder"):
+        load(__file__)
+
+
 def test_load_divides_a_folder_of_classes_alone(pets):
     data = load(pets / "train", image_size=6, test_share=0.25)
     assert (len(data.train), len(data.test)) == (6, 2)

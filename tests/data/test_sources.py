@@ -56,7 +56,11 @@ def test_preparer_normalises_to_the_size(size):
         (lambda: load("mnist", data_dir="/nowhere"), "load: the data directory '/nowhere' does not exist"),
         (lambda: load(""), "load: there is no data set ''"),
         (lambda: load("a b"), "load: there is no data set 'a b'"),
-        (lambda: load(3), "load: there is no data set 3; give"),
+        (lambda: load(3), "load: there is no data set of type int; give"),
+        (
+            lambda: load([IMAGES, GOOD.labels]),
+            "load: there is no data set of type list; give .* or a tuple of two arrays$",
+        ),
         (lambda: load("./nowhere"), "load: the folder 'nowhere' does not exist"),
         (lambda: load("digits", split="val"), "load: digits has no split 'val'; it has train and test"),
         (lambda: load("digits", resize="fit"), "load: resize='fit', channels=3; use"),

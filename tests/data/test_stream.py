@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data import Split, Stream, UnreadableImage, records
+from jaxcnn.data import Split, Stream, StreamedSet, UnreadableImage, load, records
 from jaxcnn.data._stream import _batches
 
 N = 23
@@ -127,3 +127,14 @@ def test_records_need_a_size_and_a_split(pets):
 def test_stream_without_end_has_no_length():
     with pytest.raises(TypeError, match="Stream: epochs=None goes on for ever"):
         len(Stream(NUMBERED, 5))
+
+
+def test_streamed_set_checks_and_weighs_the_labels_of_files(pets):
+    digits = load("digits")
+    with pytest.raises(ValueError, match="StreamedSet wrong: train labels are 0 to 9; there are 2 classes"):
+        StreamedSet("wrong", digits.train, Split(digits.test.images[:2], np.arange(2, dtype=np.int32)), ("a", "b"))
+    streamed = StreamedSet("digits", digits.train, digits.test, digits.class_names)
+    np.testing.assert_array_equal(streamed.class_weights(), digits.class_weights())
+    numbered = [(image, label) for image, label in zip(digits.train.images[:9], digits.train.labels[:9])]
+    with pytest.raises(ValueError, match="StreamedSet unknown: count its labels and give class_weights"):
+        StreamedSet("unknown", numbered, digits.test, digits.class_names).class_weights()

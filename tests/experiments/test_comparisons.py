@@ -115,7 +115,7 @@ def test_command_ends_in_one_line(error, code, capsys):
         command("demo", fail)
     assert exit_.value.code == code
     if code == 130:
-        assert capsys.readouterr().err == "demo: asked; go on with --resume\n"
+        assert capsys.readouterr().err == "demo: asked; go on with the same options and --resume FOLDER\n"
 
 
 def test_augmentation_draws_each_transform(tmp_path):

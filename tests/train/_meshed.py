@@ -4,7 +4,9 @@ With a process number it is one of two processes that share the eight devices be
 """
 
 import json
+import os
 import re
+import signal
 import sys
 
 import jax
@@ -16,7 +18,7 @@ from flax import nnx
 from jaxcnn import functional as F
 from jaxcnn import nn
 from jaxcnn.data import ImageSet, Split, StreamedSet
-from jaxcnn.train import Checkpoints, device_mesh, fit
+from jaxcnn.train import Checkpoints, Stopped, device_mesh, fit
 from jaxcnn.train._programs import Programs, members_of
 from jaxcnn.train._step import cross_entropy, graph_of
 
@@ -58,6 +60,22 @@ def resumed(mesh, folder: str) -> list:
     return found
 
 
+def stopped(mesh, folder: str, process: str) -> list:
+    """What is said, and the saved steps, where the first process alone is asked to stop after step 3."""
+
+    def hear(done: int, total: int) -> None:
+        if done == 3 and process == "0":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    options = {"epochs": 2, "batch_size": BATCH // 2, "steps_per_call": 1, "mesh": mesh, "on_steps": hear}
+    with Checkpoints(folder) as checkpoints:
+        try:
+            fit(Net, DATA, prepare, optax.sgd(0.1, 0.9), checkpoints=checkpoints, **options)
+        except Stopped as said:
+            return [str(said).partition(";")[0], checkpoints.steps]
+    return []
+
+
 def gathered(mesh, members: int) -> list[str]:
     """What brings together pixels of a batch, in the compiled epoch and in the program of a streamed batch."""
     options = {"loss": cross_entropy, "compute_dtype": None, "ema": None, "augment": None, "mix": None, "views": None}
@@ -75,6 +93,7 @@ def main(process: str | None = None, port: str | None = None, folder: str = "") 
         jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(process), **waits)
         mesh = device_mesh()
         found = {"losses": losses(mesh), "streamed": losses(mesh, STREAMED), "resumed": resumed(mesh, folder)}
+        found["stopped"] = stopped(mesh, f"{folder}/stopped", process)
         print(json.dumps({"devices": len(jax.devices()), **found}))
         return
     meshes = {"one": None, "data": device_mesh(), "both": device_mesh(space=2), "rows": device_mesh(space=8)}

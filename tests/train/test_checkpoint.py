@@ -53,6 +53,12 @@ def test_checkpoints_keep_the_best_and_the_last(tmp_path):
             checkpoints.save(step, STATE, {}, identity=RUN, accuracy=accuracy, wait=False)
         checkpoints.wait()
         assert checkpoints.steps == [1, 3, 4]
+        assert checkpoints.best == 1
+    with Checkpoints(tmp_path, keep_last=2, keep_best=1) as checkpoints:  # another process goes on
+        for step in (8, 9):
+            checkpoints.save(step, STATE, {}, identity=RUN)
+        assert (checkpoints.best, checkpoints.steps) == (1, [1, 8, 9])
+        assert checkpoints.restore(STATE, identity=RUN, step=checkpoints.best) is not None
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
@@ -106,10 +112,17 @@ with Checkpoints(sys.argv[1]) as kept:
 """
 
 
-def test_checkpoint_on_a_full_disk_leaves_the_one_before(tmp_path):
-    """The limit on a file's size stands in for the full disk: the write fails half-way in the same place."""
+@pytest.mark.parametrize(
+    "later", ["", ", wait=False); kept.wait(", ', wait=False); kept.save(3, {"a": noise}, {}, identity={}']
+)
+def test_checkpoint_on_a_full_disk_leaves_the_one_before(later, tmp_path):
+    """The limit on a file's size stands in for the full disk: the write fails half-way in the same place.
+
+    What fails in the background is said by the next call, under its own step.
+    """
+    program = FULL.replace('{"a": noise}, {}, identity={}', f'{{"a": noise}}, {{}}, identity={{}}{later}')
     done = subprocess.run(
-        [sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, cwd=ROOT, timeout=1800
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, cwd=ROOT, timeout=1800
     )
     said = done.stdout.splitlines()
     assert len(said) == 2, done.stderr[-2000:]

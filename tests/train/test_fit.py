@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 from jaxcnn import models, nn
+from jaxcnn.data import ImageSet, Split
 from jaxcnn.train import (
     DivergedError,
     cross_entropy,
@@ -163,6 +164,28 @@ def test_fit_stops_at_the_step_that_diverges():
 def test_fit_refuses(options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         fit(build, DATA, prepare, optax.sgd(0.1), **({"epochs": 1, "batch_size": 8} | options))
+
+
+def test_fit_refuses_numbers_that_nothing_would_read():
+    with pytest.raises(ValueError, match=r"fit: hyper=\('rate',\) needs a function of these names"):
+        fit(build, DATA, prepare, optax.sgd(0.1), epochs=1, batch_size=8, hyper={"rate": [0.1, 0.2]})
+    with pytest.raises(ValueError, match="make_step: ema=2 must be from 0 to 1"):
+        fit(build, DATA, prepare, optax.sgd(0.1), epochs=1, batch_size=8, ema=2)
+
+
+def test_evaluation_of_large_images_takes_few_at_a_time():
+    seen = []
+
+    def noted(images):
+        seen.append(images.shape)
+        return images[:, ::64, ::64].astype(jnp.float32)
+
+    images = np.zeros((70, 256, 256, 1), np.uint8)
+    data = ImageSet(
+        "large", Split(images[:4], LABELS[:4]), Split(images, LABELS[np.arange(70) % 24]), ("a", "b", "c"), "made"
+    )
+    fit(build, data, noted, optax.sgd(0.1), epochs=1, batch_size=2)
+    assert {shape[0] for shape in seen} == {1, 2, 16, 70 % 16}  # 2²⁰ pixels at a time
 
 
 def test_fit_stops_at_an_update_that_spoils_the_network():

@@ -76,6 +76,10 @@ def test_eight_devices_do_not_gather_the_batch(eight, members):
     assert eight["gathered"][members] == []
 
 
+def test_two_processes_stop_together_where_one_is_asked_to(two):
+    assert [said["stopped"] for said in two] == [["fit: SIGTERM at step 3 (epoch 0)", [3]]] * 2
+
+
 @pytest.mark.parametrize("way", ["losses", "streamed"])
 def test_two_processes_have_the_losses_of_one_device(eight, two, way):
     assert [answer["devices"] for answer in two] == [8, 8]

@@ -60,6 +60,17 @@ def test_optimiser_muon_moves_a_convolution_kernel_by_a_nearly_orthogonal_matrix
     assert np.linalg.cond(np.asarray(kernel).reshape(18, 8)) > 2.5
 
 
+def test_optimiser_counts_the_gradients_of_a_schedule_where_they_accumulate():
+    rate = lambda step: 1.0 + step
+    chain = optimiser("sgd", rate, momentum=0.0, accumulate=3)
+    parameters = {"bias": jnp.zeros(1)}
+    state, moved = chain.init(parameters), []
+    for _ in range(9):
+        updates, state = chain.update({"bias": jnp.ones(1)}, state, parameters)
+        moved.append(-updates["bias"].item())
+    np.testing.assert_allclose(moved, [0, 0, 1, 0, 0, 4, 0, 0, 7])
+
+
 def test_optimiser_accumulates_the_mean_gradient():
     one = optimiser("sgd", 0.1, momentum=0.0)
     two = optimiser("sgd", 0.1, momentum=0.0, accumulate=2)
@@ -112,6 +123,8 @@ def test_decays_kernels_alone():
         (lambda: optimiser("admw", 0.1), "optimiser: there is no 'admw'; did you mean 'adamw'?"),
         (lambda: optimiser("sgd", 0.1, momentum=1.0), "momentum=1.0 must be at least 0 and below 1"),
         (lambda: optimiser("sgd", 0.1, clip_norm=0.0), "clip_norm=0.0 must be positive"),
+        (lambda: optimiser("adamw", -1.0), "optimiser: learning_rate=-1.0 must not be negative"),
+        (lambda: optimiser("adamw", float("nan")), "optimiser: learning_rate=nan must not be negative"),
         (lambda: optimiser("sgd", 0.1, accumulate=0), "optimiser: accumulate=0 must be at least 1"),
         (lambda: schedule("cos", 0.1, 10), "schedule: there is no 'cos'; did you mean"),
         (lambda: schedule("cosine", 0.1, 0), "schedule: steps=0 must be at least 1"),

@@ -48,6 +48,21 @@ def test_run_folder_of_a_failed_run_looks_unfinished(tmp_path):
     assert "the loss is nan at step 3" in (folder / "error.txt").read_text()
 
 
+def test_run_folder_is_resumed_with_the_same_options_alone(tmp_path):
+    config = {"epochs": 40, "rate": 0.1, "runs": tmp_path, "resume": None}
+    with pytest.raises(KeyboardInterrupt), run_folder(tmp_path, "demo", config=config, source=__file__) as run:
+        raise KeyboardInterrupt
+    again = lambda **changed: run_folder(
+        tmp_path, "demo", config=config | {"resume": run.path} | changed, source=__file__, resume=run.path
+    )
+    with pytest.raises(ValueError, match="was begun with epochs=40, not with epochs=10; give the same options$"):
+        again(epochs=10).__enter__()
+    assert json.loads((run.path / "config.json").read_text())["epochs"] == 40
+    with again(runs="elsewhere") as resumed:
+        pass
+    assert resumed.path.suffix == ""
+
+
 def test_run_folders_of_one_second_are_distinct(tmp_path):
     paths = []
     for _ in range(3):
