@@ -200,17 +200,24 @@ def distances(found, expected):
 def check_in_float64(theirs, build, side, classes, *, auxiliary=()):
     """Values, input and parameter gradients and moments, in evaluation and in training, are those of the definition.
 
+    To nine digits; in the deepest networks, whose random numbers blow up what rounding does, to what PyTorch's own answers
+    move by when the image moves by 10⁻¹⁵ of itself.
+
     PyTorch has a sixth in float32 for the slope of its hard sigmoid, in float64 too: 3e-8 of the gradient.
     """
     has_hard_sigmoid = any(type(module).__name__ == "Hardsigmoid" for module in theirs.modules())
     x, weights = next(batches(side)).astype(np.float64), weights_of_logits(classes).astype(np.float64)
-    expected = torch_gradients(theirs.double(), x, weights, auxiliary=bool(auxiliary))
+    start = {name: tensor.clone() for name, tensor in theirs.double().state_dict().items()}
+    of_theirs = lambda x: torch_gradients(theirs, x, weights, auxiliary=bool(auxiliary))
+    expected = of_theirs(x)
     with jax.enable_x64(True):
-        found = gradients(load(blank(build), theirs.state_dict()), weights, auxiliary=auxiliary)(x)
+        found = gradients(load(blank(build), start), weights, auxiliary=auxiliary)(x)
     assert all(np.abs(gradient).max() > 0 for gradient in found[2].values())
     values, slopes = distances(found, expected)
-    assert values < 1e-9
-    assert slopes < (1e-7 if has_hard_sigmoid else 1e-9)
+    if values > 1e-9 or slopes > (1e-7 if has_hard_sigmoid else 1e-9):
+        theirs.load_state_dict(start)
+        moved = distances(of_theirs(x * (1 + 1e-15 * np.random.default_rng(5).standard_normal(x.shape))), expected)
+        assert max(values / moved[0], slopes / moved[1]) < 3, (values, slopes, moved)
 
 
 def check_in_float32(theirs, build, side, classes, *, auxiliary=()):

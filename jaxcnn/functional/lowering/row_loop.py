@@ -138,8 +138,8 @@ def _cut(case: Case, at: tuple[int, ...]) -> Cut:
     for axis, (t, n, outputs) in enumerate(rest, 1):
         stride, start = window.stride[axis], t * window.dilation[axis] - window.padding[axis][0]
         first = min(max(0, -(start // stride)), outputs)  # ⌈−start / stride⌉
-        last = min(outputs, (n - 1 - start) // stride + 1)
-        axes.append((max(start + first * stride, 0), first, max(last - first, 0), stride))
+        count = max(min(outputs, (n - 1 - start) // stride + 1) - first, 0)
+        axes.append((start + first * stride, first, count, stride) if count else (0, 0, 0, stride))
     if window.stride[-1] == 1:
         axes[-1] = tuple(v * case.c_out for v in axes[-1][:3]) + (1,)
     else:

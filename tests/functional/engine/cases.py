@@ -24,6 +24,8 @@ CASES = {
     "depthwise-strided": case((11, 7), 5, 5, (3, 2), groups=5, stride=(2, 3), padding=1),
     "depthwise-border": case((7, 5), 5, 5, (3, 2), groups=5, padding=[(4, 3), (0, 1)], dilation=(2, 1)),
     "depthwise-border-alone": case((3, 2), 5, 5, (5, 4), groups=5, padding=3, stride=(2, 1)),
+    "depthwise-taps-beside-the-image": case((2, 2), 5, 5, 7, groups=5, padding=3),
+    "depthwise-strided-beside": case((2, 3), 5, 5, (3, 9), groups=5, padding=4, stride=2),
     "multiplier": case((7, 5), 3, 6, 3, groups=3, padding="same"),
     "grouped": case((7, 5), 6, 15, (2, 3), groups=3, padding="same"),
     "grouped-many": case((5, 7), 40, 60, 3, groups=20, padding="same"),
