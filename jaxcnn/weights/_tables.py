@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from flax import nnx
 
+from . import _timm
+
 
 @dataclass(frozen=True)
 class Naming:
@@ -70,6 +72,11 @@ TABLES: dict[str, dict[str, Naming]] = {  # family: publisher: names
     "convnext": {"timm": Naming(_TIMM_CONVNEXT)},
     "vgg": {"timm": Naming(_TIMM_VGG)},
     "densenet": {"torchvision_2017": Naming(_DENSENET_2017)},
+    "efficientnet": {"timm": Naming(_timm.EFFICIENTNET), "timm_v2": Naming(_timm.EFFICIENTNET_V2)},
+    "mobilenet_v2": {"timm": Naming(_timm.MOBILENET_V2)},
+    "mobilenet_v3": {"timm": Naming(_timm.MOBILENET_V3_LARGE), "timm_small": Naming(_timm.MOBILENET_V3_SMALL)},
+    "mnasnet": {"timm": Naming(_timm.MNASNET)},
+    "regnet": {"timm": Naming(_timm.REGNET)},
 }
 IGNORED = re.compile(r"(^|\.)num_batches_tracked$")  # PyTorch's count of batches, which nothing here uses
 AUXILIARY = {"googlenet": r"aux[12]\.", "inception": r"AuxLogits\."}  # heads that are left out where the model has none

@@ -9,6 +9,7 @@ in training are 4e-2 from its float64, ours 2e-2; in float64 ours are 3e-13 from
 
 import re
 from contextlib import nullcontext
+from copy import deepcopy
 from functools import partial
 from inspect import signature
 
@@ -207,7 +208,7 @@ def check_in_float64(theirs, build, side, classes, *, auxiliary=()):
     """
     has_hard_sigmoid = any(type(module).__name__ == "Hardsigmoid" for module in theirs.modules())
     x, weights = next(batches(side)).astype(np.float64), weights_of_logits(classes).astype(np.float64)
-    start = {name: tensor.clone() for name, tensor in theirs.double().state_dict().items()}
+    start = deepcopy(theirs.double().state_dict())
     of_theirs = lambda x: torch_gradients(theirs, x, weights, auxiliary=bool(auxiliary))
     expected = of_theirs(x)
     with jax.enable_x64(True):

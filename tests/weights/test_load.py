@@ -14,7 +14,6 @@ from flax import nnx
 
 from jaxcnn import models, nn, weights
 from jaxcnn.weights import WeightFileError
-from jaxcnn.weights._tables import TABLES
 
 
 class Mixed(nnx.Module):
@@ -308,16 +307,6 @@ def test_load_takes_a_convolution_of_all_pixels_as_a_dense_layer(tmp_path):
     np.savez(tmp_path / "b.npz", weight=weight.reshape(10, 12), bias=np.zeros(5, np.float32))
     with pytest.raises(WeightFileError, match=r"≠ weight: \[10, 12\] for \[5, 24\]$"):
         weights.load(nn.Dense(24, 5, rngs=nnx.Rngs(0)), tmp_path / "b.npz")
-
-
-def test_names_of_timm_are_those_of_convnext():
-    naming = TABLES["convnext"]["timm"]
-    pairs = {
-        "features.0.1.weight": "stem.1.weight", "features.4.1.bias": "stages.2.downsample.1.bias",
-        "features.5.8.block.0.weight": "stages.2.blocks.8.conv_dw.weight", "features.1.0.layer_scale": "stages.0.blocks.0.gamma",
-        "features.7.2.block.5.bias": "stages.3.blocks.2.mlp.fc2.bias", "classifier.2.weight": "head.fc.weight",
-    }  # fmt: skip
-    assert {name: naming(name) for name in pairs} == pairs
 
 
 def test_load_refuses_integers(tmp_path):
