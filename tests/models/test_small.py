@@ -1,5 +1,6 @@
 """The plain network and the CIFAR ResNets: published counts, every option, the shortcut of option A."""
 
+from functools import partial
 from typing import get_args
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from flax import nnx
 
 from jaxcnn import models
-from jaxcnn.interpret import summarise
+from jaxcnn.interpret import capture, summarise
 from jaxcnn.models.cifar_resnet import BasicBlock
 from jaxcnn.models.plain import Convolution, Downsample
 
@@ -75,3 +76,49 @@ def test_plain_network_refuses(options, message):
 def test_cifar_resnet_refuses_other_depths():
     with pytest.raises(ValueError, match=r"CifarResNet: depth=21 must be 6n \+ 2, such as 20, 32"):
         models.CifarResNet(depth=21, rngs=nnx.Rngs(0))
+
+
+TAPS = {
+    "mobilenet_v1": ("features.0", "features.1", "features.13", "average", "logits"),
+    "unet": ("down1", "down2", "down3", "up1", "up2", "logits"),
+}
+SMALL = {
+    "cifar_resnet20": (lambda **options: models.create("cifar_resnet20", **options), (2, 16, 16, 3)),
+    "mobilenet_v1": (partial(models.MobileNetV1, width=0.25, num_classes=7), (2, 32, 32, 3)),
+    "unet": (partial(models.UNet, widths=(4, 8, 16), dropout=0.0), (2, 60, 44, 1)),
+    "plain": (partial(models.PlainNetwork, widths=(4, 8), convolution="separable"), (2, 12, 12, 1)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_networks_give_every_parameter_a_gradient(name):
+    build, shape = SMALL[name]
+    graphdef, parameters, rest = nnx.split(build(rngs=nnx.Rngs(0)), nnx.Param, ...)
+    x = jax.random.normal(jax.random.key(0), shape)
+
+    def loss(parameters):
+        y = nnx.merge(graphdef, parameters, rest, copy=True)(x, train=True)
+        return jnp.vdot(y, jax.random.normal(jax.random.key(1), y.shape))
+
+    for path, grad in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(parameters)):
+        assert np.isfinite(grad).all(), path
+        assert np.abs(grad).max() > 0, path
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_networks_compute_in_bfloat16(name):
+    build, shape = SMALL[name]
+    model = build(rngs=nnx.Rngs(0))
+    x = jax.random.uniform(jax.random.key(0), shape)
+    half = jax.tree.map(lambda v: v.astype(jnp.bfloat16) if v.dtype == jnp.float32 else v, nnx.split(model)[1])
+    run = jax.jit(lambda state, x: nnx.merge(nnx.split(model)[0], state)(x, train=False))
+    exact, rough = run(nnx.split(model)[1], x), run(half, x.astype(jnp.bfloat16))
+    assert rough.dtype == jnp.bfloat16
+    assert np.abs(exact - rough.astype(jnp.float32)).max() < 0.1 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_taps_of_small_networks_keep_their_names(name):
+    build, shape = SMALL[name]
+    names = jax.eval_shape(lambda x: capture(build(rngs=nnx.Rngs(0)), x)[1], jnp.zeros(shape))
+    assert set(TAPS[name]) <= set(names)
