@@ -33,6 +33,8 @@ from . import (
 )
 from ._case import Case
 from ._conditions import (
+    beyond,
+    bytes_of_fold,
     bytes_of_g,
     contracted,
     deep,
@@ -142,6 +144,16 @@ CPU: tuple[Rule, ...] = (
         "rows", short_rows, "a gradient to few channels of narrow images: rows of them as channels of one wide product"
     ),
     Rule("fold", narrow_gradient, "a gradient to few channels: one matrix product, shifted and added in the cache"),
+    Rule(
+        "fold",
+        lambda case: beyond(case) and bytes_of_fold(case) <= 64 << 20,
+        "a window larger than the image, a gradient: one matrix product, shifted and added",
+    ),
+    Rule(
+        "patches",
+        lambda case: beyond(case) and case.direction != "kernel_grad",
+        "a window larger than the image: one matrix product, where XLA:CPU has no fast convolution",
+    ),
     Rule("tap_sum", few_channels, "few channels: little to contract but the window"),
     Rule(
         "subpixel",

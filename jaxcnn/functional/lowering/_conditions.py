@@ -134,9 +134,19 @@ def short_rows(case: Case) -> bool:
 
 def narrow_gradient(case: Case) -> bool:
     """The product stays in the cache."""
-    held = 4 * case.positions * case.taps * case.c_in
     few = 2 <= case.c_in <= 8 <= case.c_out and case.rank == 2 and case.unit_stride
-    return few and case.taps > 1 and case.n >= 4 and held <= 8 << 20
+    return few and case.taps > 1 and case.n >= 4 and bytes_of_fold(case) <= 8 << 20
+
+
+def beyond(case: Case) -> bool:
+    """A dense window that reaches past the image on every axis: XLA:CPU runs it without its fast convolution."""
+    w = case.window
+    return case.groups == 1 and max(w.dilation) == 1 and all(k > n for k, n in zip(w.size, case.space))
+
+
+def bytes_of_fold(case: Case) -> int:
+    """What the product of `fold` takes: every output pixel times every tap and input channel, in float32."""
+    return 4 * case.positions * case.taps * case.c_in
 
 
 def streamed(case: Case) -> bool:

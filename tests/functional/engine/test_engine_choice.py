@@ -26,6 +26,10 @@ def test_choice_can_run(name, direction, platform):
     ("shapes", "options", "chosen"),
     [
         (((8, 56, 56, 64), (1, 1, 64, 256)), {}, {"kernel_grad": "patches"}),
+        (((64, 8, 8, 32), (9, 9, 32, 64)), {}, {"conv": "patches", "input_grad": "fold", "kernel_grad": "direct"}),
+        (((256, 8, 8, 32), (9, 9, 32, 64)), {}, {"input_grad": "patches"}),
+        (((64, 9, 9, 32), (9, 9, 32, 64)), {}, {"conv": "direct"}),  # as large as the image
+        (((64, 8, 20, 32), (9, 3, 32, 64)), {}, {"conv": "direct"}),  # past one side of it alone
         (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32}, {"conv": "border", "kernel_grad": "row_loop"}),
         (((8, 14, 14, 32), (3, 3, 1, 32)), {"groups": 32, "stride": 2}, {"input_grad": "phases"}),
         (((8, 7, 7, 1024), (3, 3, 32, 1024)), {"groups": 32}, {"conv": "shifted", "input_grad": "shifted"}),
