@@ -120,7 +120,7 @@ class Auxiliary(nnx.Module):
 
     def __init__(self, c: int, num_classes: int, **options):
         self.conv0 = BasicConv(c, 128, 1, stddev=STDDEV, **options)
-        self.conv1 = BasicConv(128, 768, 5, stddev=0.01, padding="valid", **options)
+        self.conv1 = BasicConv(128, 768, 5, stddev=STDDEV, padding="valid", **options)
         self.fc = _dense(768, num_classes, 0.001, **options)
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n classes"]:
