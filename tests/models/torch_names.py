@@ -103,7 +103,8 @@ def torch_gradients(network, x, weights, *, auxiliary=False):
     evaluation, of_evaluation = _torch_gradients(network.train(False), x, weights)
     training, of_training = _torch_gradients(network.train(True), x, weights)
     moments = {name: buffer.numpy().copy() for name, buffer in network.named_buffers()}
-    network.load_state_dict(before, strict=False)
+    for name, buffer in network.named_buffers():
+        buffer.copy_(before[name])
     return evaluation, training, of_training if auxiliary else of_evaluation, moments
 
 
