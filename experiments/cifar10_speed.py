@@ -44,7 +44,7 @@ from jaxcnn.train import (
     run_folder,
 )
 
-from .comparison import Source, command, load_part
+from .comparison import Source, command, load_part, seen_size
 
 REPORTS = 20  # lines of progress a run
 VIEW_WEIGHTS = (1 / 4, 1 / 4, 1 / 8, 1 / 8, 1 / 8, 1 / 8)
@@ -87,7 +87,7 @@ class Schedule(NamedTuple):
 def main(config: Config) -> None:
     """Compiles the run, does it for every seed, writes the page."""
     data, made_for = load_part(config)
-    size = max(32, made_for["image_size"][0]), max(32, made_for["image_size"][1])
+    size = seen_size(data, (32, 32))
     build = lambda rngs: models.create("airbench", rngs=rngs, widths=config.widths, **made_for)
     schedule = plan(config, data)
     with run_folder(config.runs, "cifar10_speed", config=config, source=__file__) as run:
@@ -126,12 +126,12 @@ def whole_run(
     build: Callable[[nnx.Rngs], nnx.Module],
     prepare: Callable,
     schedule: Schedule,
-    compute_dtype: Any = jnp.float32,
-    tell: Callable[[Array, Metrics], None] | None = None,
+    compute_dtype: Any,
+    tell: Callable[[Array, Metrics], None],
 ) -> Callable[[Array, Array, Array, Array], Outcome]:
     """`(key, training images, labels, test images) → Outcome`: whitening, training and test, to be compiled as one.
 
-    The program calls `tell` with the number of steps done and the last one's metrics, `REPORTS` times in all.
+    The program calls `tell` with the number of steps done and the last one's metrics, about `REPORTS` times in all.
     """
     chain, graphdef = optimiser(schedule), graph_of(build)
     step = make_step(graphdef, chain, loss=partial(cross_entropy, smoothing=0.2), compute_dtype=compute_dtype)
@@ -152,9 +152,8 @@ def whole_run(
             here = jax.random.fold_in(crop_key, state.step)
             x = random_crop(here, x, x.shape[1:3], padding=2, padding_mode="reflect")
             state, metrics = step(state, x, labels[chosen])
-            if tell is not None:
-                now = state.step % max(1, schedule.steps // REPORTS) == 0
-                jax.lax.cond(now, partial(jax.debug.callback, tell), lambda *_: None, state.step, metrics)
+            now = state.step % max(1, schedule.steps // REPORTS) == 0
+            jax.lax.cond(now, partial(jax.debug.callback, tell), lambda *_: None, state.step, metrics)
             return lookahead(state, slow, schedule), metrics
 
         state = initialise(whitened, chain, start_key)

@@ -134,14 +134,14 @@ def load_part(options: Source) -> tuple[ImageSet, dict[str, Any]]:
     return replace(data, train=data.train.first_of_each_class(count // classes)), made_for
 
 
-def seen_size(data: ImageSet) -> tuple[int, int]:
-    """Height and width that the networks see: the images' own, but at least the 28 that the smallest network takes.
+def seen_size(data: ImageSet, least: tuple[int, int] = (28, 28)) -> tuple[int, int]:
+    """Height and width that the networks see: the images' own, but at least `least`, which by default LeNet-5 takes.
 
-    >>> seen_size(load("digits"))
-    (28, 28)
+    >>> seen_size(load("digits")), seen_size(load("digits"), (32, 4))
+    ((28, 28), (32, 8))
     """
     h, w, _ = data.image_shape
-    return max(h, 28), max(w, 28)
+    return max(h, least[0]), max(w, least[1])
 
 
 def jitter(key: Array, x: Array) -> Array:

@@ -27,7 +27,7 @@ from jaxcnn.report import Result, classification_page, over_seeds
 from jaxcnn.train import Fitted, fit, run_folder
 from jaxcnn.train.progress import progress
 
-from .comparison import command, jitter
+from .comparison import command, jitter, seen_size
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ def resolve(config: Config, data: ImageSet) -> Config:
 
 def size_of(config: Config, data: ImageSet) -> tuple[int, int]:
     """Height and width that images are brought to: the model's own, or the set's where that is larger."""
-    (h, w), (own_h, own_w) = data.image_shape[:2], models.image_size(config.model)
-    return max(h, own_h), max(w, own_w)
+    return seen_size(data, models.image_size(config.model))
 
 
 def builder(config: Config, data: ImageSet) -> Callable[[nnx.Rngs], nnx.Module]:

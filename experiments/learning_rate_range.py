@@ -17,7 +17,7 @@ from jaxcnn.data import preparer
 from jaxcnn.report import Page, range_figure
 from jaxcnn.train import OptimiserName, optimiser, range_test, run_folder
 
-from .comparison import Source, command, load_part
+from .comparison import Source, command, load_part, seen_size
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ class Config(Source):
 def main(config: Config) -> None:
     """Runs the test, writes the page, prints the rate."""
     data, made_for = load_part(config)
-    (h, w), own = made_for["image_size"], models.image_size(config.model)
-    size = max(h, own[0]), max(w, own[1])
+    size = seen_size(data, models.image_size(config.model))
     build = lambda rngs: models.create(config.model, rngs=rngs, **made_for | {"image_size": size})
     with run_folder(config.runs, "learning_rate_range", config=config, source=__file__) as run:
         found = range_test(

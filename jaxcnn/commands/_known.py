@@ -6,6 +6,7 @@ import runpy
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,14 +105,17 @@ def _blank(name: str, path: Path) -> nnx.Module:
 
 
 def _made(name: str, path: Path) -> nnx.Module:
-    model = models.create(name, rngs=nnx.Rngs(0))
+    create = partial(models.create, name, rngs=nnx.Rngs(0))
+    if name not in models.REGISTRY:
+        return create()  # refuses it, before the file is looked at
     with weights.opened(path) as stored:
-        counts = {name: array.shape[0] for name, array in stored.items() if name.endswith(".bias") and array.shape}
-        headed = "head.bias" in counts and any(name.startswith("backbone.") for name in stored)
-    classes = counts.get(f"{getattr(model, 'head_name', '')}.bias")
+        counts = {key: array.shape[0] for key, array in stored.items() if key.endswith(".bias") and array.shape}
+        headed = "head.bias" in counts and any(key.startswith("backbone.") for key in stored)
     if headed:
-        return weights.replace_head(model, counts["head.bias"], rngs=nnx.Rngs(0))
-    return model if classes is None else models.create(name, num_classes=classes, rngs=nnx.Rngs(0))
+        return weights.replace_head(create(), counts["head.bias"], rngs=nnx.Rngs(0))
+    build = models.REGISTRY[name][0]
+    classes = counts.get(f"{getattr(build, 'func', build).head_name}.bias")
+    return create() if classes is None else create(num_classes=classes)
 
 
 def _usual(name: str) -> Card:

@@ -43,6 +43,15 @@ class Pictures:
         return pixels, int(self.labels[index])
 
 
+def split_named(name: str) -> str:
+    """The split that a name means, in letters of any size; what means none is itself.
+
+    >>> split_named("Val"), split_named("all")
+    ('validation', 'all')
+    """
+    return SPLITS.get(name.lower(), name)
+
+
 def parts(root: Path) -> dict[str, Path]:
     """The folder of each split: `train` and what is held out, or `all` where the classes lie in the root itself.
 

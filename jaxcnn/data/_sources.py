@@ -124,7 +124,7 @@ def records(
     if not is_path(source):
         return _tfds.records_of(_tfds.builder_of(str(source), data_dir), split, size, resize)
     root = Path(source).expanduser()
-    folders, split = _folder.parts(root), _folder.SPLITS.get(split.lower(), split)
+    folders, split = _folder.parts(root), _folder.split_named(split)
     if split not in folders or size is None:
         raise ValueError(
             f"records: split={split!r}, image_size={image_size}; {root} has {', '.join(folders)}, and a size is needed"
@@ -182,7 +182,7 @@ def _pictures(root: Path, split: str | None, form, strict: bool, held) -> ImageS
     first = next(iter(folders.values()))
     names = _folder.class_names(first)
     read = lambda folder: _folder.read(_folder.pictures(folder, names, *form), strict=strict)
-    split = split and _folder.SPLITS.get(split.lower(), split)
+    split = split and _folder.split_named(split)
     if split is not None and split in folders:
         return read(folders[split])[0]
     (whole, skipped), others = read(first), [folder for part, folder in folders.items() if part not in ("train", "all")]

@@ -80,9 +80,7 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """The step of the highest accuracy among those that are kept, the last of equals; None where none has one."""
-        accuracies = {step: (self._manager.metrics(step) or {}).get("accuracy") for step in self.steps}
-        known = {step: value for step, value in accuracies.items() if value is not None}
-        return max(known, key=lambda step: (known[step], step)) if known else None
+        return self._manager.best_step()
 
     def save(
         self,

@@ -61,7 +61,7 @@ class Programs:
 
         def evaluate(state: TrainState, images: Array) -> Array:
             h, w = images.shape[1:3]
-            size = min(1000, max(self.batch_size, PIXELS // (h * w), 1))
+            size = min(1000, max(self.batch_size, PIXELS // (h * w)))
             return make_evaluate(self.graphdef, prepare, size, views=views)(state, images)
 
         return evaluate

@@ -20,12 +20,13 @@ def _rows(start: str, to: str, layers: dict[str, str]) -> Rows:
     return tuple((rf"^{start}\.{layer.replace('.', '[.]')}\.", rf"{to}.{name}.") for layer, name in layers.items())
 
 
-def _ends(head: str, classifier: str) -> Rows:
+def _ends(last: str, classifier: str, head: tuple[str, str] = ("conv_head", "bn2")) -> Rows:
+    """First and last convolution with their norms, and the classifier; `last` and `classifier` are patterns."""
     return (
         (r"^features\.0\.0\.", "conv_stem."),
         (r"^features\.0\.1\.", "bn1."),
-        (rf"^features\.{head}\.0\.(\w+)$", r"conv_head.\1"),
-        (rf"^features\.{head}\.1\.(\w+)$", r"bn2.\1"),
+        (rf"^features\.{last}\.0\.(\w+)$", rf"{head[0]}.\1"),
+        (rf"^features\.{last}\.1\.(\w+)$", rf"{head[1]}.\1"),
         (rf"^{classifier}\.", "classifier."),
     )
 
@@ -40,13 +41,9 @@ def _in_line(counts: tuple[int, ...], inner: str, first: dict[str, str], others:
 
 
 def _mobilenet_v3(counts: tuple[int, ...]) -> Rows:
-    last, stages = sum(counts) + 1, len(counts)
-    head = (
-        (rf"^features\.{last}\.0\.", f"blocks.{stages}.0.conv."),
-        (rf"^features\.{last}\.1\.", f"blocks.{stages}.0.bn1."),
-    )
-    ends = ((r"^classifier\.0\.", "conv_head."), *(row for row in _ends("none", r"classifier\.3")))
-    return (*head, *ends, *_in_line(counts, "block", PLAIN, EXPANDED))
+    stage = f"blocks.{len(counts)}.0"
+    ends = _ends(str(sum(counts) + 1), r"classifier\.3", (f"{stage}.conv", f"{stage}.bn1"))
+    return (*ends, (r"^classifier\.0\.", "conv_head."), *_in_line(counts, "block", PLAIN, EXPANDED))
 
 
 def _stages(kinds: tuple[dict[str, str], ...]) -> Rows:

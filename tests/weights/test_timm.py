@@ -78,7 +78,7 @@ def test_names_of_timm(name, tmp_path):
     assert len(theirs) == len(names)
     learned = [new for new in theirs if "running" not in new]
     assert len(learned) == COUNTS.get(name, len(learned))
-    if publisher not in ("pytorch",) and name != "vgg11":
+    if publisher != "pytorch" and name != "vgg11":
         assert not theirs & set(names)
         assert not [new for new in theirs if re.search(r"^(features|layers|trunk_output)|classifier\.\d|block\.", new)]
 
