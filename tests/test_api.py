@@ -220,7 +220,7 @@ PLAIN = {  # values, aliases and steps of training, whose examples are the tests
     "nn": set(),
     "models": set(),
     "interpret": {"Row", "Summary"},
-    "train": {"CheckpointError", "DivergedError", "Stopped",
+    "train": {"CheckpointError", "DivergedError", "DivergedWarning", "Stopped",
               "EpochRecord", "Fitted", "fit", "fine_tune", "Run", "Metrics", "TrainState", "graph_of", "initialise",
               "make_epoch", "make_evaluate", "make_step", "RangeTest"},
     "data": {"ImageSet", "Preparation", "Split"},

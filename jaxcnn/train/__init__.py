@@ -18,6 +18,7 @@ from ._run import Run as Run
 from ._run import run_folder as run_folder
 from ._run import versions as versions
 from ._runner import DivergedError as DivergedError
+from ._runner import DivergedWarning as DivergedWarning
 from ._runner import EpochRecord as EpochRecord
 from ._signals import Stopped as Stopped
 from ._step import Metrics as Metrics

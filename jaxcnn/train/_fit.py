@@ -3,7 +3,8 @@
 Every member is the same program with its own key (and its own `hyper` numbers). A set that lives on the device is trained on in
 one compiled call an epoch, or several of `steps_per_call` steps with the same bits; a streamed one in a call a batch. After
 `steps_per_call` steps the run can be saved and stopped.
-Then the losses of these steps come back to the host: one that is not finite stops the run and names the step.
+Then the losses of these steps come back to the host: one that is not finite stops the run and names the step. In a sweep over
+`hyper` it is a warning, and the run stops when no member is left.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,8 @@ def fit(
         on_epoch: hears of every epoch when it ends.
         on_steps: hears how many steps of the run are done after each call.
 
-    Raises: DivergedError at the first step whose loss is not finite; Stopped after Ctrl-C or SIGTERM, saved first;
+    Raises: DivergedError at the first step whose loss is not finite (with `hyper` when every member has come to that; a
+        DivergedWarning names each before, and its records are NaN from then on); Stopped after Ctrl-C or SIGTERM, saved first;
         CheckpointError; ValueError if a count is below 1 or the batch is larger than the set.
     """
     if hyper and isinstance(optimiser, optax.GradientTransformation):

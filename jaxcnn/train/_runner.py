@@ -1,5 +1,7 @@
 """`Runner`: a run of `fit` between two compiled calls, and what a checkpoint holds of it."""
 
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from time import perf_counter
 
@@ -20,9 +22,13 @@ class DivergedError(ArithmeticError):
     """The loss stopped being a finite number."""
 
 
+class DivergedWarning(UserWarning):
+    """A member of a sweep over `hyper` diverged; the others go on."""
+
+
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch did; lists hold one number a member of the ensemble. `seconds` is training alone."""
+    """What one epoch did; lists hold one number a member, NaN where it diverged. `seconds` is training alone."""
 
     epoch: int
     loss: list[float]
@@ -55,6 +61,7 @@ class Runner:
             raise ValueError(f"fit: the model has {width} outputs; {data.name} has {len(data.class_names)} classes")
         self.step, self.seconds, self.records = 0, 0.0, []
         self.losses, self.corrects = [], []  # of the epoch: (members, steps) each
+        self.diverged = np.zeros(state.step.shape, bool)  # one a member
         self._logits = None
         self.feed = feed_of(programs, data, seed)
         if epochs:
@@ -76,7 +83,7 @@ class Runner:
         self.state, loss, correct = self.feed.advance(self.state, length)
         self.seconds += perf_counter() - start
         self._logits = None
-        _check_finite(loss, self.step, self.steps)
+        self._lose(~np.isfinite(loss), lambda member, at: self._where(loss, member, at))
         self.losses.append(loss)
         self.corrects.append(correct)
         self.step += length
@@ -85,24 +92,24 @@ class Runner:
         """Of the test images, `(members, n, classes)`."""
         if self._logits is None:
             self._logits = np.asarray(self.programs.evaluate(self.state, self.test))
-            if not np.isfinite(self._logits).all():
-                raise DivergedError(f"fit: the network's output is not finite after epoch {self.epoch}; {SMALLER}")
+            spoilt = ~np.isfinite(self._logits).all((1, 2))[:, None]
+            self._lose(spoilt, lambda member, at: f"the network's output is not finite after epoch {self.epoch}")
         return self._logits
 
     def finish_epoch(self) -> EpochRecord:
         """Tests the members and adds a record."""
         loss, correct = np.concatenate(self.losses, 1), np.concatenate(self.corrects, 1)
         size = self.programs.batch_size
-        test = (self.logits().argmax(-1) == self.data.test.labels).mean(1).tolist()
-        accuracy, rate = (correct.mean(1) / size).tolist(), loss.size * size / self.seconds
-        record = EpochRecord(self.epoch, loss.mean(1).tolist(), accuracy, test, self.seconds, rate)
+        test = (self.logits().argmax(-1) == self.data.test.labels).mean(1)
+        of_each = (np.where(self.diverged, np.nan, a).tolist() for a in (loss.mean(1), correct.mean(1) / size, test))
+        record = EpochRecord(self.epoch, *of_each, self.seconds, loss.size * size / self.seconds)
         self.records.append(record)
         self.losses, self.corrects, self.seconds = [], [], 0.0
         return record
 
     def out_of(self, patience: int | None) -> bool:
         """Whether the mean test accuracy was last bettered `patience` epochs ago or before."""
-        means = [float(np.mean(record.test_accuracy)) for record in self.records]
+        means = [float(np.nanmean(record.test_accuracy)) for record in self.records]
         return patience is not None and bool(means) and len(means) - 1 - int(np.argmax(means)) >= patience
 
     def save(self, checkpoints: Checkpoints, *, wait: bool) -> None:
@@ -115,7 +122,7 @@ class Runner:
             **of_epoch,
             **self.feed.position(),
         }
-        accuracy = float(np.mean(self.records[-1].test_accuracy)) if self.records and self.at_end_of_epoch else None
+        accuracy = float(np.nanmean(self.records[-1].test_accuracy)) if self.records and self.at_end_of_epoch else None
         checkpoints.save(self.step, self.state, progress, identity=self.identity, accuracy=accuracy, wait=wait)
 
     def resume(self, checkpoints: Checkpoints) -> None:
@@ -129,17 +136,31 @@ class Runner:
             self.records = [EpochRecord(**record) for record in progress["records"]]
             self.losses = [np.asarray(progress["losses"], np.float32)] if progress["losses"] else []
             self.corrects = [np.asarray(progress["corrects"], np.int32)] if progress["corrects"] else []
+            seen = [*self.losses, *(np.asarray(record.test_accuracy)[:, None] for record in self.records[-1:])]
+            self.diverged = ~np.isfinite(np.concatenate([np.zeros((len(self.diverged), 1)), *seen], 1)).all(1)
+
+    def _lose(self, bad: np.ndarray, say: Callable[[int, int], str]) -> None:
+        """Takes note of members that are `bad` `(members, steps)` for the first time; a sweep goes on while one is left."""
+        new = bad.any(1) & ~self.diverged
+        if not new.any():
+            return
+        at = int(bad[new].argmax(1).min())
+        member = int(np.flatnonzero(new & bad[:, at])[0])
+        hyper = self.state.hyper
+        self.diverged |= new
+        if hyper is None or self.diverged.all():
+            raise DivergedError(f"fit: {say(member, at)}; {SMALLER}")
+        told = {name: np.asarray(values) for name, values in hyper.items()}
+        numbers = [
+            ", ".join(f"{name}={values[one]:.4g}" for name, values in told.items()) for one in np.flatnonzero(new)
+        ]
+        warnings.warn(
+            f"fit: {say(member, at)}; lost, while others go on: {'; '.join(numbers)}", DivergedWarning, stacklevel=5
+        )
+
+    def _where(self, loss: np.ndarray, member: int, at: int) -> str:
+        epoch = self.step // self.steps + 1
+        return f"the loss is {loss[member, at]} at step {self.step + at + 1} (epoch {epoch}, member {member} of {len(loss)})"
 
     def _parts(self) -> dict[str, list]:
         return {"losses": self.losses, "corrects": self.corrects}
-
-
-def _check_finite(loss: np.ndarray, before: int, steps: int) -> None:
-    bad = np.argwhere(~np.isfinite(loss))
-    if len(bad):
-        step = bad[:, 1].min()
-        member = bad[bad[:, 1] == step][0, 0]
-        raise DivergedError(
-            f"fit: the loss is {loss[member, step]} at step {before + step + 1} (epoch {before // steps + 1}, "
-            f"member {member} of {len(loss)}); {SMALLER}"
-        )

@@ -34,10 +34,10 @@ def progress(epochs: int, console: Console | None = None) -> Iterator:
 
 
 def describe(record: EpochRecord) -> str:
-    """One line of an epoch, means over the ensemble.
+    """One line of an epoch, means over the members that have not diverged.
 
     >>> describe(EpochRecord(1, [0.5, 0.7], [0.9, 0.9], [0.8, 0.9], 2.0, 1437.0))
     'loss 0.6000  train 0.900  test 0.850  1,437 images/s'
     """
-    loss, train, test = (np.mean(v) for v in (record.loss, record.train_accuracy, record.test_accuracy))
+    loss, train, test = (np.nanmean(v) for v in (record.loss, record.train_accuracy, record.test_accuracy))
     return f"loss {loss:.4f}  train {train:.3f}  test {test:.3f}  {record.images_per_second:,.0f} images/s"

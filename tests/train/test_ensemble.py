@@ -8,7 +8,19 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcnn.train import fit, graph_of, initialise, make_epoch, make_evaluate, make_step, mirrored, optimiser
+from jaxcnn.train import (
+    Checkpoints,
+    DivergedError,
+    DivergedWarning,
+    fit,
+    graph_of,
+    initialise,
+    make_epoch,
+    make_evaluate,
+    make_step,
+    mirrored,
+    optimiser,
+)
 
 from .toy import DATA, IMAGES, LABELS, build, prepare
 
@@ -57,6 +69,46 @@ def test_fit_trains_every_variant_and_seed_at_once():
         np.testing.assert_allclose(
             together.test_logits[2 * variant : 2 * variant + 2], alone.test_logits, rtol=1e-3, atol=1e-4
         )
+
+
+SWEEP = {"epochs": 2, "batch_size": 8, "seeds": 2}
+
+
+def test_a_sweep_goes_on_without_the_members_that_diverge(tmp_path):
+    hyper = {"learning_rate": [1e30, 0.1]}
+    with pytest.warns(DivergedWarning, match=r"fit: the loss is .*member [01] of 4.*lost.*: learning_rate=1e\+30"):
+        sweep = fit(build, DATA, prepare, optax.sgd, hyper=hyper, **SWEEP)
+    alone = fit(build, DATA, prepare, optax.sgd(0.1), **SWEEP)
+    np.testing.assert_allclose(sweep.test_logits[2:], alone.test_logits, rtol=1e-3, atol=1e-4)
+    for record, expected in zip(sweep.records, alone.records, strict=True):
+        for name in ("loss", "train_accuracy", "test_accuracy"):
+            values = getattr(record, name)
+            assert np.isnan(values[:2]).all()
+            np.testing.assert_allclose(values[2:], getattr(expected, name), rtol=1e-3)
+
+
+def test_a_sweep_with_a_lost_member_is_saved_and_resumed(tmp_path):
+    options = SWEEP | {"hyper": {"learning_rate": [1e30, 0.1]}}
+    with Checkpoints(tmp_path) as checkpoints, pytest.warns(DivergedWarning):
+        first = fit(build, DATA, prepare, optax.sgd, **options, checkpoints=checkpoints, patience=9)
+    with Checkpoints(tmp_path) as checkpoints:  # no second warning
+        assert checkpoints.best is not None
+        again = fit(build, DATA, prepare, optax.sgd, **(options | {"epochs": 3}), checkpoints=checkpoints, patience=9)
+    assert [record.epoch for record in again.records] == [1, 2, 3]
+    assert np.isnan(again.records[2].test_accuracy[:2]).all()
+    assert np.isfinite(again.records[2].test_accuracy[2:]).all()
+    assert again.records[1].test_accuracy[2:] == first.records[1].test_accuracy[2:]
+
+
+def test_a_sweep_whose_last_member_diverges_stops():
+    with pytest.raises(DivergedError, match="a smaller learning rate"):
+        fit(build, DATA, prepare, optax.sgd, hyper={"learning_rate": [1e30, 2e30]}, **SWEEP)
+    make = lambda last: optax.sgd(lambda step: jnp.where(step < 1, jnp.where(last > 0, 0.1, jnp.inf), jnp.inf))
+    with (
+        pytest.warns(DivergedWarning, match="the network's output is not finite after epoch 1; lost"),
+        pytest.raises(DivergedError, match="output is not finite after epoch 2"),
+    ):
+        fit(build, DATA, prepare, make, hyper={"last": [0.0, 1.0]}, **(SWEEP | {"batch_size": 24}))
 
 
 def test_step_keeps_a_moving_average_that_evaluation_uses():
