@@ -92,7 +92,7 @@ class Runner:
         """Of the test images, `(members, n, classes)`."""
         if self._logits is None:
             self._logits = np.asarray(self.programs.evaluate(self.state, self.test))
-            spoilt = ~np.isfinite(self._logits).all((1, 2))[:, None]
+            spoilt = ~np.isfinite(self._logits).reshape(len(self._logits), 1, -1).all(-1)
             self._lose(spoilt, lambda member, at: f"the network's output is not finite after epoch {self.epoch}")
         return self._logits
 
@@ -101,8 +101,9 @@ class Runner:
         loss, correct = np.concatenate(self.losses, 1), np.concatenate(self.corrects, 1)
         size = self.programs.batch_size
         test = (self.logits().argmax(-1) == self.data.test.labels).mean(1)
-        of_each = (np.where(self.diverged, np.nan, a).tolist() for a in (loss.mean(1), correct.mean(1) / size, test))
-        record = EpochRecord(self.epoch, *of_each, self.seconds, loss.size * size / self.seconds)
+        told = [np.where(self.diverged, np.nan, a).tolist() for a in (loss.mean(1), correct.mean(1) / size, test)]
+        rate = loss.size * size / self.seconds
+        record = EpochRecord(self.epoch, told[0], told[1], told[2], self.seconds, rate)
         self.records.append(record)
         self.losses, self.corrects, self.seconds = [], [], 0.0
         return record
