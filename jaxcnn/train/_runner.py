@@ -92,7 +92,7 @@ class Runner:
         """Of the test images, `(members, n, classes)`."""
         if self._logits is None:
             self._logits = np.asarray(self.programs.evaluate(self.state, self.test))
-            spoilt = ~np.isfinite(self._logits).reshape(len(self._logits), 1, -1).all(-1)
+            spoilt = np.any(~np.isfinite(self._logits), (1, 2), keepdims=True)[..., 0]
             self._lose(spoilt, lambda member, at: f"the network's output is not finite after epoch {self.epoch}")
         return self._logits
 
