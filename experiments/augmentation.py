@@ -31,7 +31,7 @@ class Config(Options):
     """Each transform alone and all together, on few images."""
 
     dataset: str = "cifar10"
-    """Name of a TFDS set of small images, or digits."""
+    """Name of a TFDS set of small images, digits, or a folder of pictures, train/<class>/*.jpg."""
     train_images: int | None = 1000
     """Use only so many training images, the first ones of each class alike."""
     epochs: int = 40

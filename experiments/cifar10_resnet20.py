@@ -23,7 +23,7 @@ class Config(Options):
     """ResNet-20 on CIFAR-10 with the paper's augmentation."""
 
     dataset: str = "cifar10"
-    """Name of a TFDS set of small images, or digits."""
+    """Name of a TFDS set of small images, digits, or a folder of pictures, train/<class>/*.jpg."""
     epochs: int = 30
     """Passes over the training images."""
     seeds: int = 1

@@ -55,7 +55,7 @@ class Config(Source):
     """The published recipe of airbench94 in one compiled program a seed."""
 
     dataset: str = "cifar10"
-    """Name of a TFDS set of small images, or digits."""
+    """Name of a TFDS set of small images, digits, or a folder of pictures, train/<class>/*.jpg."""
     seeds: int = 1
     """Networks, one after the other, each from its own seed."""
     epochs: float = 9.9

@@ -40,9 +40,11 @@ class Source:
     """Options of every experiment on a set of small images."""
 
     dataset: str = "fashion_mnist"
-    """Name of a TFDS set of small images, or digits."""
+    """Name of a TFDS set of small images, digits, or a folder of pictures, train/<class>/*.jpg."""
     data_dir: Path | None = None
     """Directory of prepared TFDS sets (default: TFDS_DATA_DIR or TFDS's own)."""
+    image_size: int | None = None
+    """Pixels a side that pictures are cut to, where they have many sizes (short side to it, then the middle)."""
     train_images: int | None = None
     """Use only so many training images, the first ones of each class alike (default: all)."""
     seeds: int = 5
@@ -119,7 +121,7 @@ def load_part(options: Source) -> tuple[ImageSet, dict[str, Any]]:
 
     Raises: ValueError if there are not so many, or not one a class.
     """
-    data = load(options.dataset, data_dir=options.data_dir)
+    data = load(options.dataset, data_dir=options.data_dir, image_size=options.image_size)
     made_for = {
         "num_classes": len(data.class_names),
         "in_features": data.image_shape[2],

@@ -35,9 +35,11 @@ class Config:
     """Train a small network on small images and write a report."""
 
     dataset: str = "digits"
-    """"digits" (embedded) or the name of a TFDS image set, such as mnist or fashion_mnist."""
+    """"digits" (embedded), the name of a TFDS image set, such as mnist, or a folder of pictures, train/<class>/*.jpg."""
     data_dir: Path | None = None
     """Directory of prepared TFDS sets (default: TFDS_DATA_DIR or TFDS's own)."""
+    image_size: int | None = None
+    """Pixels a side that pictures are cut to, where they have many sizes (short side to it, then the middle)."""
     model: str = "lenet5"
     """lenet5, lenet5_1998 or dense."""
     epochs: int | None = None
@@ -63,7 +65,7 @@ class Config:
 def main(config: Config) -> None:
     """Loads, trains, writes the run folder, prints the result."""
     console = Console()
-    data = load(config.dataset, data_dir=config.data_dir)
+    data = load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
     config = resolve(config, data)
     build = builder(config, data)
     size = size_of(config, data)

@@ -25,7 +25,7 @@ class Config(Source):
     """Learning-rate range test of one network on one set of images."""
 
     dataset: str = "digits"
-    """Name of a TFDS set of small images, or digits."""
+    """Name of a TFDS set of small images, digits, or a folder of pictures, train/<class>/*.jpg."""
     seeds: int = 3
     """Networks trained together, each from its own seed."""
     model: str = "lenet5"

@@ -25,7 +25,7 @@ class Config(Options):
     """Dense against convolutional networks on MNIST, with error bars over seeds."""
 
     dataset: str = "mnist"
-    """Name of a TFDS set of small images, or digits."""
+    """Name of a TFDS set of small images, digits, or a folder of pictures, train/<class>/*.jpg."""
     epochs: int = 20
     """Passes over the training images."""
     learning_rate: float = 3e-3

@@ -43,6 +43,32 @@ def test_comparison_says_its_line_and_writes_its_page(name, tmp_path, capsys, mo
         assert re.search(r"pooling_effect/blur same answer after a shift by one pixel 0\.\d{3} ± ", printed)
 
 
+def test_comparison_reads_a_folder_of_pictures_of_many_sizes(tmp_path, capsys):
+    from experiments import digits
+    from experiments import mnist_dense_vs_cnn as experiment
+
+    _pictures(tmp_path / "pets")
+    options = SHORT | {"dataset": str(tmp_path / "pets"), "train_images": None, "runs": tmp_path / "runs"}
+    with pytest.raises(ValueError, match="image_size"):
+        experiment.main(experiment.Config(**options, only=("cnn",)))
+    experiment.main(experiment.Config(**options, only=("cnn",), image_size=32))
+    assert re.search(LINE.format("mnist_dense_vs_cnn", "cnn"), capsys.readouterr().out)
+    del options["train_images"]
+    digits.main(digits.Config(**options, image_size=32))
+    assert re.search(r"^test accuracy 0\.\d{3} ± ", capsys.readouterr().out, re.MULTILINE)
+
+
+def _pictures(root):
+    from PIL import Image
+
+    noise = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (root / "train" / label).mkdir(parents=True)
+        for i in range(15):
+            pixels = noise.integers(0, 256, (40 + i, 50 - i, 3), np.uint8)
+            Image.fromarray(pixels).save(root / "train" / label / f"{i}.png")
+
+
 def test_comparison_stopped_and_resumed_gives_the_same_line(tmp_path, capsys, monkeypatch):
     from experiments import mnist_dense_vs_cnn as experiment
 
