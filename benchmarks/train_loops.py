@@ -16,7 +16,7 @@ from flax import nnx
 from jax import Array
 
 from jaxcnn.data import ImageSet, preparer
-from jaxcnn.train import graph_of, initialise, make_epoch, make_step
+from jaxcnn.train import graph_of, initialise, make_epoch, make_step, over_members
 
 from .train_networks import Task
 
@@ -30,7 +30,7 @@ def sgd() -> optax.GradientTransformation:
 
 
 class OurLoop:
-    """`members` networks from seeds that start at 0, `make_epoch` under `jax.vmap`, up to 100 steps a call.
+    """`members` networks from seeds that start at 0, `make_epoch` by `over_members`, up to 100 steps a call.
 
     Not `together`, they run one after the other, each as an ensemble of one.
     """
@@ -75,7 +75,7 @@ class OurLoop:
 
     def _call(self, step, prepare, steps: int):
         epoch = make_epoch(step, prepare, self.batch, steps=steps)
-        return jax.jit(jax.vmap(epoch, in_axes=(0, None, None)), donate_argnums=0)
+        return jax.jit(over_members(epoch), donate_argnums=0)
 
 
 class FlaxLoop:

@@ -1,10 +1,11 @@
-"""Compiled training: pure steps, scanned epochs, ensembles under `vmap`, and the records of a run."""
+"""Compiled training: pure steps, scanned epochs, ensembles in one program, and the records of a run."""
 
 from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import Checkpoints as Checkpoints
 from ._fit import Fitted as Fitted
 from ._fit import fit as fit
 from ._losses import cross_entropy as cross_entropy
+from ._members import over_members as over_members
 from ._memory import keep_memory as keep_memory
 from ._mesh import device_mesh as device_mesh
 from ._optimisers import OptimiserName as OptimiserName

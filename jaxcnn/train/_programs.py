@@ -1,11 +1,7 @@
-"""The compiled programs of a run: the start of an ensemble, some steps of it, its evaluation, on one device or a mesh.
-
-On one device the members run together under `jax.vmap`. On a mesh they run one after the other (`jax.lax.map`): `vmap` would
-have every operation fold the members into the batch that the devices share, and a batch split behind its first axis has to be
-gathered for that.
-"""
+"""The compiled programs of a run: the start of an ensemble, some steps of it, its evaluation, on one device or a mesh."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxcnn.data import Prepare
 
 from ._checkpoint import is_key
+from ._members import over_members
 from ._step import Build, Optimiser, TrainState, initialise, make_batch_step, make_epoch, make_evaluate, make_step
 
 PIXELS = 1 << 20  # of the images that are evaluated at a time, where a training batch has fewer
@@ -49,11 +46,12 @@ class Programs:
         mesh: Mesh | None,
     ):
         self.graphdef, self.optimiser, self.batch_size, self.mesh, self.ema = graphdef, optimiser, batch_size, mesh, ema
+        self._over_members = partial(over_members, one_by_one=mesh is not None)
         self._step = make_step(graphdef, optimiser, loss=loss, compute_dtype=compute_dtype, ema=ema)
         options = {"augment": augment, "mix": mix, "sharding": batch_sharding(mesh, batch_size)}
         self._epoch_of = lambda steps: make_epoch(self._step, prepare, batch_size, **options, steps=steps)
         self._batch_step = make_batch_step(self._step, prepare, **options)
-        self.evaluate = jax.jit(self._members(self._evaluation(prepare, views)))
+        self.evaluate = jax.jit(self._over_members(self._evaluation(prepare, views)))
         self._compiled: dict[Any, Callable] = {}
 
     def _evaluation(self, prepare: Prepare, views: Callable | None) -> Callable:
@@ -101,15 +99,9 @@ class Programs:
     def _everywhere(self) -> NamedSharding | None:
         return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
 
-    def _members(self, function: Callable) -> Callable:
-        """`(state, *arrays)` of one member to that of all: side by side on one device, one after the other on a mesh."""
-        if self.mesh is None:
-            return lambda state, *arrays: jax.vmap(lambda one: function(one, *arrays))(state)
-        return lambda state, *arrays: jax.lax.map(lambda one: function(one, *arrays), state)
-
     def _once(self, name: Any, function: Callable, *arguments: Any) -> Callable:
         if name not in self._compiled:
-            run = jax.jit(self._members(function), donate_argnums=0, out_shardings=self._everywhere)
+            run = jax.jit(self._over_members(function), donate_argnums=0, out_shardings=self._everywhere)
             self._compiled[name] = run.lower(*arguments).compile()
         return self._compiled[name]
 

@@ -19,6 +19,7 @@ from jaxcnn.data import ImageSet, Prepare
 from jaxcnn.geometry import per_axis
 
 from ._losses import cross_entropy
+from ._members import over_members
 from ._programs import members_of
 from ._step import Build, graph_of, initialise, make_epoch, make_step
 
@@ -88,8 +89,7 @@ def range_test(
     chain = optimiser(lambda step: low * (high / low) ** (step / (steps - 1)))
     epoch = make_epoch(make_step(graph_of(build), chain, loss=loss), prepare, batch_size, augment=augment)
     passes = -(-steps // (len(data.train) // batch_size))
-    run = jax.jit(jax.vmap(lambda key, *arrays: _losses(epoch, initialise(build, chain, key), passes, *arrays),
-                           in_axes=(0, None, None)))  # fmt: skip
+    run = jax.jit(over_members(lambda key, *arrays: _losses(epoch, initialise(build, chain, key), passes, *arrays)))
     keys, _ = members_of(seeds, seed, None)
     losses = np.asarray(run(keys, jnp.asarray(data.train.images), jnp.asarray(data.train.labels)))[:, :steps].T
     return read_range(low * (high / low) ** (np.arange(steps) / (steps - 1)), losses)
