@@ -161,6 +161,9 @@ def command(
     except Stopped as stopped:
         print(f"{name}: {stopped}{advice}", file=sys.stderr)
         sys.exit(130)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; nothing was saved", file=sys.stderr)
+        sys.exit(130)
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, CheckpointError) as error:
         sys.exit(f"{name}: {error}")
 

@@ -15,6 +15,8 @@ from jaxcnn.functional._widened import widened
 def floating_images(name: str, x: Any) -> Array:
     """`x` as floating-point images `(n, h, w, c)`."""
     x = _check.images(name, x, 2)
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        raise TypeError(f"{name}: x is {_check.describe(x)}; images are floats in [0, 1], of uint8 pixels x / 255")
     _check.floating(name, x)
     return x
 

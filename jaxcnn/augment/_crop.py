@@ -149,7 +149,11 @@ def _triangles(start: Array, stop: Array, n: int, m: int) -> Array:
     pixel = jnp.arange(n) + 0.5
     inside = (pixel > start[:, None, None]) & (pixel < stop[:, None, None])
     weights = jnp.where(inside, jnp.maximum(0, 1 - jnp.abs(pixel - centre) / jnp.maximum(step, 1)), 0)
-    return weights / weights.sum(-1, keepdims=True)
+    total = weights.sum(-1, keepdims=True)
+    nearest = jax.nn.one_hot(
+        jnp.clip(centre[..., 0], 0, n - 1).astype(int), n, dtype=weights.dtype
+    )  # of a box between centres
+    return jnp.where(total > 0, weights / jnp.where(total > 0, total, 1), nearest)
 
 
 def _padded(name: str, x: Array, size: Size, padding: Size, padding_mode: str) -> tuple[Array, tuple[int, int]]:

@@ -18,7 +18,7 @@ from ._colour import Amount, Images, blend, factor_around_one
 
 
 def blur(x: Images, sigma: Amount, size: int) -> Images:
-    """A Gaussian of `sigma` pixels, its window `size` pixels wide (odd) with weights that sum to 1.
+    """A Gaussian of `sigma` pixels (0 leaves the image), its window `size` pixels wide (odd) with weights that sum to 1.
 
     >>> [round(v, 3) for v in blur(jnp.array([0.0, 1.0, 0.0]).reshape(1, 1, 3, 1), 1.0, 3).ravel().tolist()]
     [0.274, 0.452, 0.274]
@@ -29,6 +29,7 @@ def blur(x: Images, sigma: Amount, size: int) -> Images:
     if size % 2 == 0:
         raise ValueError(f"blur: size={size} must be odd, so that there is a centre")
     reach, y = size // 2, widened(x)
+    sigma = jnp.maximum(sigma, 0.01)  # below it the neighbours' weights are 0 as well
     weights = [jnp.exp(-0.5 * (t / sigma) ** 2) for t in range(reach + 1)]
     total = weights[0] + 2 * sum(weights[1:])
     for axis in (1, 2):

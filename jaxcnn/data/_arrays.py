@@ -19,15 +19,18 @@ def split_of(images: Any, labels: Any) -> Split:
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8:
-        right = (
-            "np.round(images * 255).astype(np.uint8) for [0, 1]"
-            if images.dtype.kind == "f"
-            else "images.astype(np.uint8)"
-        )
+        low, high = images.min(initial=0), images.max(initial=0)
+        right = f"images.astype(np.uint8) where they are from 0 to 255; they are from {low} to {high}"
+        if images.dtype.kind == "f":
+            right = "np.round(images * 255).astype(np.uint8) for [0, 1]"
         raise ValueError(f"load: the images are {images.dtype}{list(images.shape)}; they must be uint8, {right}")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
             f"load: the labels are {labels.dtype}{list(labels.shape)}; they must be integers (n,), the class of each"
+        )
+    if len(labels) and not -1 <= labels.min() <= labels.max() < 2**31:
+        raise ValueError(
+            f"load: the labels run from {labels.min()} to {labels.max()}; the first class is 0, each has its number"
         )
     return Split(images, labels.astype(np.int32))
 
@@ -35,10 +38,17 @@ def split_of(images: Any, labels: Any) -> Split:
 def names_of(labels: np.ndarray, given: Sequence[str] | None) -> tuple[str, ...]:
     """The names of the classes; their numbers where none are given.
 
-    Raises: ValueError for labels out of range or a single class.
+    Raises: ValueError for labels out of range, a class without an image, or a single class.
     """
-    if len(labels) and labels.min() < 0:
-        raise ValueError(f"load: the labels run from {labels.min()} to {labels.max()}; the first class is 0")
+    found = np.unique(labels)
+    if len(labels) and found[0] < 0:
+        raise ValueError(f"load: the labels run from {found[0]} to {found[-1]}; the first class is 0")
+    if given is None and len(found) and len(found) != found[-1] + 1:
+        missing = int(np.flatnonzero(found != np.arange(len(found)))[0])
+        raise ValueError(
+            f"load: no image has the label {missing}, though they run to {found[-1]}; number the classes from 0 "
+            "(np.unique(labels, return_inverse=True)[1]), or give class_names"
+        )
     names = tuple(str(i) for i in range(int(labels.max(initial=0)) + 1)) if given is None else tuple(given)
     if len(names) < 2:
         raise ValueError(f"load: there is {len(names)} class {list(names)}; a classifier needs two at least")

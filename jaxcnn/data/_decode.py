@@ -1,7 +1,7 @@
 """From an encoded picture to uint8 pixels of one size.
 
 Every picture becomes upright (its EXIF orientation is obeyed) and RGB or grey: palettes and CMYK are converted, 16-bit grey is
-scaled to 8, what is transparent is shown on white. Resize rules, all by Pillow's antialiased bilinear filter:
+scaled to 8, as are floats from 0 to 1, what is transparent on white. Resize rules, all by Pillow's antialiased bilinear filter:
 
     crop      the short side to the size, then the middle: nothing is distorted, the ends of the long side are lost
     pad       the long side to the size, then black bars: nothing is lost
@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from jaxcnn.geometry import per_axis
+
 RULES = ("crop", "pad", "stretch")
 WIDE = ("I;16", "I;16B", "I;16L", "I")
+TO_8_BITS = {255: 1, 65535: 257}  # the largest value that there may be: what it is divided by
 
 
 class UnreadableImage(ValueError):
@@ -30,7 +33,7 @@ class UnreadableImage(ValueError):
 
 
 def decode(
-    picture: str | Path | bytes, *, size: tuple[int, int] | None = None, resize: str = "crop", channels: int = 3
+    picture: str | Path | bytes, *, size: int | tuple[int, int] | None = None, resize: str = "crop", channels: int = 3
 ) -> UInt8[np.ndarray, "h w c"]:
     """The pixels of an encoded picture, given as its path or its bytes.
 
@@ -39,7 +42,8 @@ def decode(
         resize: "crop", "pad" or "stretch".
         channels: 3 for RGB, 1 for grey.
 
-    Raises: UnreadableImage, a ValueError, for what is empty, cut short or no picture.
+    Raises: UnreadableImage, a ValueError, for what is empty, cut short, no picture, or has numbers that are no colours;
+        ValueError for a rule or a number of channels that there is not.
 
     >>> from PIL import Image
     >>> file = io.BytesIO()
@@ -49,6 +53,11 @@ def decode(
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    if resize not in RULES or channels not in (1, 3):
+        raise ValueError(f'decode: resize={resize!r}, channels={channels}; use "crop", "pad" or "stretch", and 3 or 1')
+    if size is not None:
+        h, w = per_axis(size, 2, what="size", name="decode", least=1)
+        size = h, w
     where = "decode" if isinstance(picture, bytes) else str(picture)
     try:
         data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
@@ -57,8 +66,8 @@ def decode(
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             return fitted(_colours(ImageOps.exif_transpose(image), channels), size, resize)
-    except UnreadableImage:
-        raise
+    except UnreadableImage as error:
+        raise error if str(error).startswith(where) else UnreadableImage(f"{where}: {error}") from None
     except UnidentifiedImageError:
         raise UnreadableImage(f"{where}: it is no picture of a kind that Pillow knows") from None
     except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, …
@@ -88,12 +97,29 @@ def fitted(image: Any, size: tuple[int, int] | None, resize: str) -> UInt8[np.nd
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
+def _narrowed(pixels: np.ndarray, mode: str) -> np.ndarray:
+    """Grey of 16 or 32 bits, or floats from 0 to 1, as uint8.
+
+    Raises: UnreadableImage if the numbers are no colours of that kind.
+    """
+    low, high = (pixels.min(), pixels.max()) if pixels.size else (0, 0)
+    if mode == "F":
+        if not 0 <= low <= high <= 1:
+            raise UnreadableImage(
+                f"its floats run from {low:g} to {high:g}; bring them to [0, 1], or save 8 or 16 bits"
+            )
+        return np.round(pixels * 255).astype(np.uint8)
+    most = 255 if mode == "I" and high <= 255 else 65535
+    if not 0 <= low <= high <= most:
+        raise UnreadableImage(f"its numbers run from {low} to {high}; they must be from 0 to 65535")
+    return (pixels.astype(np.int64) // TO_8_BITS[most]).astype(np.uint8)
+
+
 def _colours(image: Any, channels: int) -> Any:
     from PIL import Image
 
-    if image.mode in WIDE:
-        pixels = np.asarray(image).astype(np.int64)
-        image = Image.fromarray((np.clip(pixels, 0, 65535) // 257).astype(np.uint8))
+    if image.mode in WIDE or image.mode == "F":
+        image = Image.fromarray(_narrowed(np.asarray(image), image.mode))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

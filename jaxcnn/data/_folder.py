@@ -13,7 +13,23 @@ import numpy as np
 from ._decode import UnreadableImage, decode
 from ._images import Split
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff", ".ppm", ".pgm"}
+BESIDE = {
+    ".txt",
+    ".md",
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".xml",
+    ".yaml",
+    ".yml",
+    ".html",
+    ".db",
+    ".ini",
+    ".npy",
+    ".npz",
+}
 HELD_OUT = ("test", "validation")  # the first that is there is tested on
 SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}  # a folder's name in small letters
 SPLITS |= dict.fromkeys(("validation", "valid", "val"), "validation")
@@ -102,14 +118,19 @@ def pictures(folder: Path, names: Sequence[str], size: tuple[int, int] | None, r
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(names):
-        found = [p for p in sorted((folder / name).rglob("*")) if p.suffix.lower() in ENDINGS and p.name[0] != "."]
-        if not found:
+        found = [p for p in sorted((folder / name).rglob("*")) if _is_tried(p)]
+        if not any(p.suffix.lower() in ENDINGS for p in found):
             raise ValueError(
                 f"load: the class folder {folder / name} has no image; put {', '.join(sorted(ENDINGS))} there, or remove it"
             )
         files += found
         labels += [label] * len(found)
     return Pictures(tuple(files), np.array(labels, np.int32), tuple(names), size, resize, channels)
+
+
+def _is_tried(path: Path) -> bool:
+    """All files but hidden ones and those that lie beside pictures; one that is no picture is then counted as skipped."""
+    return path.suffix.lower() not in BESIDE and not path.name.startswith(".") and path.is_file()
 
 
 def read(source: Pictures, *, strict: bool) -> tuple[Split, tuple[str, ...]]:

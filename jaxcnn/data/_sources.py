@@ -171,6 +171,10 @@ def _prepared(name: str, split: str | None, data_dir, form, held) -> ImageSet | 
     if split is not None:
         return read(split)
     names, source = tuple(builder.info.features["label"].names), f"TFDS {builder.info.full_name}"
+    if "train" not in builder.info.splits:
+        raise ValueError(
+            f"load: {name} has the splits {', '.join(builder.info.splits)} and no train; name one: split=…"
+        )
     part = next((part for part in ("test", "validation") if part in builder.info.splits), None)
     if part is None:
         return _divided(name, read("train"), names, source, held)

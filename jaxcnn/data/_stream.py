@@ -76,7 +76,12 @@ class StreamedSet:
             raise ValueError(
                 f"StreamedSet {self.name}: train labels are {found}; there are {len(self.class_names)} classes"
             )
-        ours, theirs = np.shape(self.train[0][0]), self.test.images.shape[1:]
+        first = np.asarray(self.train[0][0])
+        if first.dtype != np.uint8:
+            raise ValueError(
+                f"StreamedSet {self.name}: train images are {first.dtype}; they must be uint8, from 0 to 255"
+            )
+        ours, theirs = first.shape, self.test.images.shape[1:]
         if ours != theirs:
             raise ValueError(f"StreamedSet {self.name}: train images are {ours}, test images {theirs}; they must agree")
 
@@ -117,6 +122,7 @@ class Stream:
         workers: processes that decode; 0 decodes in threads of this one.
         ahead: batches that wait on the device.
         sharding: of a batch over the devices of all processes; None puts it on the default device.
+        classes: labels that there are, from 0; one outside of them is refused when its batch is read. None lets all pass.
 
     Raises: ValueError if the batch is larger than the set, or cannot be divided among the processes.
 
@@ -136,6 +142,7 @@ class Stream:
         workers: int = 0,
         ahead: int = 2,
         sharding: jax.sharding.Sharding | None = None,
+        classes: int | None = None,
     ):
         for what, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("ahead", ahead, 1)):
             per_axis(value, 1, what=what, name="Stream", least=least)
@@ -147,7 +154,7 @@ class Stream:
             )
         self._identity = {"images": len(source), "batch_size": batch_size, "seed": seed}
         self.steps_per_epoch = len(source) // batch_size
-        self._sharding, self._ahead, self._epochs = sharding, ahead, epochs
+        self._sharding, self._ahead, self._epochs, self._classes = sharding, ahead, epochs, classes
         rank = jax.process_index() if processes > 1 else 0
         self._from = lambda position: _batches(source, batch_size, seed, epochs, workers, rank, processes, position)
         self._batches, self._position = self._from(0), 0
@@ -200,6 +207,10 @@ class Stream:
 
     def _placed(self, batch: tuple[np.ndarray, np.ndarray]) -> Batch:
         images, labels = batch[0], batch[1].astype(np.int32)
+        if self._classes is not None and not 0 <= labels.min() <= labels.max() < self._classes:
+            raise ValueError(
+                f"Stream: a batch has the labels {labels.min()} to {labels.max()}; there are {self._classes} classes, from 0"
+            )
         if self._sharding is None:
             return jax.device_put(images), jax.device_put(labels)
         spread = lambda local: jax.make_array_from_process_local_data(self._sharding, local)

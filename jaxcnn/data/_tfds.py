@@ -53,6 +53,13 @@ def builder_of(name: str, data_dir: str | Path | None) -> Any:
         near = get_close_matches(name, known, n=3) or ["digits", "mnist", "fashion_mnist", "cifar10"]
         folder = f"; for the folder beside you give ./{name}" if Path(name).is_dir() else ""
         raise ValueError(f"load: there is no data set {name!r}; nearest: {', '.join(near)}{folder}") from None
+    except Exception as error:
+        if "File format is already set" not in str(error):
+            raise
+        raise ValueError(
+            f"load: {name} is prepared in a file format that TensorFlow alone reads; prepare it once more: "
+            f"tfds.builder({name!r}, file_format='array_record').download_and_prepare()"
+        ) from None
     if not builder.is_prepared():
         where = data_dir or os.environ.get("TFDS_DATA_DIR") or "TFDS's default directory"
         raise ValueError(
@@ -124,5 +131,3 @@ def _check_features(name: str, info: Any) -> None:
         raise ValueError(f"load: the images of {name} are {np.dtype(image.np_dtype)}; they must be uint8")
     if getattr(label, "names", None) is None:
         raise ValueError(f"load: the labels of {name} have no names; they must be classes")
-    if "train" not in info.splits:
-        raise ValueError(f"load: {name} has the splits {', '.join(info.splits)}; it must have train")

@@ -49,7 +49,7 @@ class Checkpoints:
         if keep_last < 1 or keep_best < 0:
             raise ValueError(f"Checkpoints: keep_last={keep_last} must be at least 1, keep_best={keep_best} at least 0")
         logging.getLogger("absl").setLevel(logging.ERROR)
-        self.path, self._ocp, self._writing = Path(path).absolute(), ocp, None
+        self.path, self.keep_best, self._ocp, self._writing = Path(path).absolute(), keep_best, ocp, None
         accuracy = lambda metrics: metrics["accuracy"]
         best = policies.BestN(get_metric_fn=accuracy, n=keep_best, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
@@ -109,7 +109,8 @@ class Checkpoints:
         self.wait()
         self._writing = step
         with self._failing():
-            self._manager.save(step, args=items, metrics=metrics)
+            if not self._manager.save(step, args=items, metrics=metrics):
+                raise ValueError(f"it does not come after step {self._manager.latest_step()}, the last one")
         if wait:
             self.wait()
 
@@ -136,11 +137,16 @@ class Checkpoints:
     def restore(self, like: Any, *, identity: Mapping[str, Any], step: int | None = None) -> tuple[Any, dict] | None:
         """The state, with the structure of `like`, and the progress at `step` or the last one; None if there is none.
 
-        Raises: CheckpointError if it is damaged or belongs to another run or network.
+        Raises: CheckpointError if it is not there, damaged, none of jaxcnn's, or of another run or network.
         """
-        step = self._manager.latest_step() if step is None else step
-        if step is None:
+        found = self.steps
+        if step is not None and step not in found:
+            raise CheckpointError(f"Checkpoints: {self.path} has no step {step}; it has {found}")
+        if not found:
             return None
+        step = found[-1] if step is None else step
+        if not (self.path / str(step) / "facts").is_dir():
+            raise CheckpointError(f"Checkpoints: {self.path / str(step)} is none of jaxcnn's; give another folder")
         which, read = f"Checkpoints: step {step} in {self.path}", self._ocp.args
         advice = f"remove {self.path / str(step)}"
         with _damaged(which, advice):

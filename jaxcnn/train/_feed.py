@@ -46,7 +46,12 @@ class Streaming:
 
     def __init__(self, programs: Programs, data: StreamedSet, seed: int):
         self.programs, self.ahead, self.image_shape = programs, data.ahead, data.image_shape
-        options = {"workers": data.workers, "ahead": data.ahead, "sharding": programs.raw_sharding}
+        options = {
+            "workers": data.workers,
+            "ahead": data.ahead,
+            "sharding": programs.raw_sharding,
+            "classes": len(data.class_names),
+        }
         self.stream = Stream(data.train, programs.batch_size, seed=seed, **options)
 
     def compile(self, state: TrainState, steps: int) -> None:

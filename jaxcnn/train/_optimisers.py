@@ -4,12 +4,14 @@ Weight decay reaches arrays of two axes and more alone: kernels decay, biases an
 al. 2019, "Bag of tricks"). Rates may be traced numbers, so that `jax.vmap` trains with many at once.
 """
 
+import math
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal, get_args
 
 import jax
 import optax
+from jax.core import Tracer
 
 from jaxcnn.geometry import per_axis
 
@@ -49,19 +51,21 @@ def optimiser(
     """
     if name not in get_args(OptimiserName):
         raise ValueError(f"optimiser: there is no {name!r}; {_nearest(name, get_args(OptimiserName))}")
-    if not 0 <= momentum < 1:
+    if not _traced(momentum) and not 0 <= momentum < 1:
         raise ValueError(f"optimiser: momentum={momentum} must be at least 0 and below 1")
-    if clip_norm is not None and not clip_norm > 0:
+    if clip_norm is not None and not _traced(clip_norm) and not clip_norm > 0:
         raise ValueError(f"optimiser: clip_norm={clip_norm} must be positive, or None")
-    if isinstance(learning_rate, (int, float)) and not learning_rate >= 0:
-        raise ValueError(f"optimiser: learning_rate={learning_rate} must not be negative")
+    for what, value in (("learning_rate", learning_rate), ("weight_decay", weight_decay)):
+        if isinstance(value, (int, float)) and not 0 <= value < float("inf"):
+            raise ValueError(f"optimiser: {what}={value} must be a number that is not negative")
     (accumulate,) = per_axis(accumulate, 1, what="accumulate", name="optimiser", least=1)
     if callable(learning_rate) and accumulate > 1:  # the chain counts updates
         learning_rate = partial(_of_updates, learning_rate, accumulate)
     decay: dict[str, Any] = {"weight_decay": weight_decay}
     chains = {
         "sgd": lambda: optax.chain(
-            optax.add_decayed_weights(weight_decay, decays), optax.sgd(learning_rate, momentum or None, nesterov=True)
+            optax.add_decayed_weights(weight_decay, decays),
+            optax.sgd(learning_rate, _momentum(momentum), nesterov=True),
         ),
         "adamw": lambda: optax.adamw(learning_rate, **decay, mask=decays),
         "lion": lambda: optax.lion(learning_rate, **decay, mask=decays),
@@ -93,6 +97,8 @@ def schedule(name: ScheduleName, peak: Any, steps: int, *, warmup: float = 0.0, 
     if name not in get_args(ScheduleName):
         raise ValueError(f"schedule: there is no {name!r}; {_nearest(name, get_args(ScheduleName))}")
     per_axis(steps, 1, what="steps", name="schedule", least=1)
+    if isinstance(peak, (int, float)) and not 0 <= peak < float("inf"):
+        raise ValueError(f"schedule: peak={peak} must be a number that is not negative")
     if not (0 <= warmup < 1 and 0 <= end <= 1):
         raise ValueError(f"schedule: warmup={warmup} and end={end} are shares; give numbers from 0 to 1")
     rise = round((1 / 3 if name == "one_cycle" else warmup) * steps)
@@ -102,7 +108,7 @@ def schedule(name: ScheduleName, peak: Any, steps: int, *, warmup: float = 0.0, 
         "cosine": lambda: optax.cosine_decay_schedule(peak, rest, end),
         "one_cycle": lambda: optax.cosine_decay_schedule(peak, rest, end),
         "linear": lambda: optax.linear_schedule(peak, peak * end, rest),
-        "step": lambda: optax.piecewise_constant_schedule(peak, {steps // 2 - rise: 0.1, steps * 3 // 4 - rise: 0.1}),
+        "step": lambda: _join([peak, peak / 10, peak / 100], [steps / 2 - rise, steps * 3 / 4 - rise]),
     }[name]()
     return optax.join_schedules([optax.linear_schedule(0.0, peak, rise), fall], [rise]) if rise else fall
 
@@ -115,6 +121,20 @@ def decays(parameters: Any) -> Any:
     {'bias': False, 'kernel': True}
     """
     return jax.tree.map(lambda array: array.ndim >= 2, parameters)
+
+
+def _join(rates: list, bounds: list[float]) -> optax.Schedule:
+    return optax.join_schedules(
+        [optax.constant_schedule(rate) for rate in rates], [math.ceil(bound) for bound in bounds]
+    )
+
+
+def _traced(value: Any) -> bool:
+    return isinstance(value, Tracer)
+
+
+def _momentum(value: Any) -> Any:
+    return value if _traced(value) or value else None
 
 
 def _of_updates(rate: optax.Schedule, accumulate: int, count: Any) -> Any:

@@ -51,7 +51,7 @@ class Programs:
         options = {"augment": augment, "mix": mix, "sharding": batch_sharding(mesh, batch_size)}
         self._epoch_of = lambda steps: make_epoch(self._step, prepare, batch_size, **options, steps=steps)
         self._batch_step = make_batch_step(self._step, prepare, **options)
-        self.evaluate = jax.jit(self._over_members(self._evaluation(prepare, views)))
+        self.evaluate = jax.jit(self._over_members(self._evaluation(prepare, views)), out_shardings=self._everywhere)
         self._compiled: dict[Any, Callable] = {}
 
     def _evaluation(self, prepare: Prepare, views: Callable | None) -> Callable:
@@ -60,7 +60,11 @@ class Programs:
         def evaluate(state: TrainState, images: Array) -> Array:
             h, w = images.shape[1:3]
             size = min(1000, max(self.batch_size, PIXELS // (h * w)))
-            return make_evaluate(self.graphdef, prepare, size, views=views)(state, images)
+            if self.mesh is not None:  # as many for every device, and no more than there are images for
+                each = self.mesh.shape["data"]
+                size = -(-min(size, len(images)) // each) * each
+            sharding = batch_sharding(self.mesh, size)
+            return make_evaluate(self.graphdef, prepare, size, views=views, sharding=sharding)(state, images)
 
         return evaluate
 

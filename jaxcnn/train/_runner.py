@@ -127,7 +127,7 @@ class Runner:
         checkpoints.save(self.step, self.state, progress, identity=self.identity, accuracy=accuracy, wait=wait)
 
     def resume(self, checkpoints: Checkpoints) -> None:
-        """Takes up the last checkpoint, if there is one."""
+        """Takes up the last checkpoint, if there is one, with the records and losses up to it."""
         found = checkpoints.restore(self.state, identity=self.identity)
         if found is not None:
             state, progress = found
@@ -162,6 +162,12 @@ class Runner:
     def _where(self, loss: np.ndarray, member: int, at: int) -> str:
         epoch = self.step // self.steps + 1
         return f"the loss is {loss[member, at]} at step {self.step + at + 1} (epoch {epoch}, member {member} of {len(loss)})"
+
+    def go_back(self, checkpoints: Checkpoints, step: int) -> None:
+        """The members as they were at a checkpoint; the records stay."""
+        found = checkpoints.restore(self.state, identity=self.identity, step=step)
+        if found is not None:
+            self.state, self._logits = self.programs.place(found[0]), None
 
     def _parts(self) -> dict[str, list]:
         return {"losses": self.losses, "corrects": self.corrects}

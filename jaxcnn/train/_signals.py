@@ -1,6 +1,7 @@
 """Stopping in order: Ctrl-C and SIGTERM ask, and the run ends where it can be saved."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
@@ -38,6 +39,7 @@ def stop_request() -> Iterator[Request]:
 
     def ask(number, frame) -> None:
         request.name = signal.Signals(number).name
+        print(f"\n{request.name}: stopping after this call; again to stop at once", file=sys.stderr, flush=True)
         _restore(before)
 
     for number in before:

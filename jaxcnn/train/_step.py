@@ -22,6 +22,7 @@ from jaxcnn.data import Prepare
 
 from ._losses import cross_entropy
 
+OF_MIX = np.uint32(2**32 - 1)  # beside the keys that `augment.compose` makes of the same one, which count from 0
 Build = Callable[[nnx.Rngs], nnx.Module]
 Mix = Callable[[Array, Array, Array], tuple[Array, Array]]  # (key, prepared images, labels) → images, labels or shares
 Views = Callable[[Array], tuple[Array, ...]]  # prepared images → the images as they are, mirrored, …
@@ -189,10 +190,12 @@ def make_evaluate(
     *,
     views: Views | None = None,
     weights: Sequence[float] | None = None,
+    sharding: jax.sharding.Sharding | None = None,
 ) -> Callable[[TrainState, Array], Float[Array, "n k"]]:
     """Logits of images that live on the device, `batch_size` at a time.
 
-    Where `views` are given, the mean over the views of each image, weighted by `weights`, one a view (None: all alike).
+    Where `views` are given, the mean over the views of each image, weighted by `weights`, one a view (None: all alike). Where
+    more devices share the prepared batch by `sharding`, the last one is filled up with black images.
     """
 
     def evaluate(state: TrainState, images: Array) -> Array:
@@ -200,10 +203,14 @@ def make_evaluate(
 
         def logits(batch: Array) -> Array:
             x = prepare(batch)
+            x = x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
             seen = (x,) if views is None else views(x)
             stacked = jnp.stack([model(view, train=False) for view in seen])  # (views, batch, k)
             return jnp.average(stacked, 0, None if weights is None else jnp.asarray(weights, stacked.dtype))
 
+        count = len(images)
+        if sharding is not None:
+            images = jnp.pad(images, ((0, -count % batch_size), *[(0, 0)] * (images.ndim - 1)))
         whole = len(images) // batch_size * batch_size
         parts = []
         if whole:
@@ -211,7 +218,7 @@ def make_evaluate(
             parts.append(jax.lax.map(logits, batches).reshape(whole, -1))
         if whole < len(images):
             parts.append(logits(images[whole:]))
-        return jnp.concatenate(parts)
+        return jnp.concatenate(parts)[:count]
 
     return evaluate
 
@@ -235,7 +242,7 @@ def _make_update(step: Callable, prepare: Prepare, augment: Augment | None, mix:
         if augment is not None:
             x = augment(own, x)
         if mix is not None:
-            x, labels = mix(jax.random.fold_in(own, 1), x, labels)
+            x, labels = mix(jax.random.fold_in(own, OF_MIX), x, labels)
         return step(state, x, labels)
 
     return update

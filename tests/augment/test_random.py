@@ -159,7 +159,7 @@ def test_augment_refuses(call, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: A.brightness((X * 255).astype(np.uint8), 1.0), "brightness: x is uint8.*floating point"),
+        (lambda: A.brightness((X * 255).astype(np.uint8), 1.0), "brightness: x is uint8.*x / 255"),
         (lambda: A.crop(X, jnp.array([0.0, 1.0]), 3), "crop: corner is float32.2.; it must hold integers"),
         (lambda: A.compose(A.random_blur, 3), "compose: 3 is no function"),
         (lambda: A.invert([1.0]), "invert: x is a list"),
@@ -202,3 +202,15 @@ def test_alternating_flip_goes_by_the_number_of_the_image():
 def test_alternating_flip_refuses(index, error, message):
     with pytest.raises(error, match=f"^alternating_flip_left_right: .*{message}"):
         A.alternating_flip_left_right(KEY, X, index, 0)
+
+
+def test_blur_of_no_pixels_is_the_identity():
+    x = jax.random.uniform(jax.random.key(0), (2, 5, 6, 3))
+    np.testing.assert_allclose(A.blur(x, 0.0, 3), x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("box", [[2.6, 2.6, 3.4, 3.4], [2.0, 2.0, 2.0, 2.0], [-9.0, -9.0, -8.0, -8.0]])
+def test_resized_crop_of_a_box_without_a_pixel_is_the_nearest_one(box):
+    x = jnp.arange(25.0).reshape(1, 5, 5, 1) / 25
+    pixel = min(max(int((box[0] + box[2]) / 2), 0), 4)
+    np.testing.assert_allclose(A.resized_crop(x, jnp.array(box), 1).ravel(), x[0, pixel, pixel], rtol=1e-6)

@@ -172,6 +172,52 @@ def test_load_skips_what_it_cannot_read_and_says_so(pets):
         load(pets, image_size=6, strict=True)
 
 
+def test_load_counts_files_of_unknown_endings(pets):
+    (pets / "train/cat/old.jfif").write_bytes(encoded(halves(), "jpeg"))
+    (pets / "train/cat/no_ending").write_bytes(encoded(halves(), "png"))
+    (pets / "train/cat/film.mp4").write_bytes(b"no picture")
+    (pets / "train/cat/labels.txt").write_text("lies beside them")
+    with pytest.warns(UserWarning, match=r"film\.mp4: it is no picture"):
+        data = load(pets, image_size=8)
+    assert [line for line in data.skipped if "film.mp4" in line]
+    before = len(list((pets / "train").rglob("*.JPG"))) + len(list((pets / "train").rglob("*.png")))
+    assert len(data.train) >= before + 2 - len(data.skipped)
+    assert not [line for line in data.skipped if "labels.txt" in line or "old.jfif" in line or "no_ending" in line]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (np.array([[0, 0.5, 1]], np.float32), [0, 128, 255]),
+        (np.array([[0, 128, 255]], np.int32), [0, 128, 255]),
+        (np.array([[0, 257, 65535]], np.int32), [0, 1, 255]),
+        (np.array([[0, 257, 65535]], np.uint16), [0, 1, 255]),
+    ],
+)
+def test_decode_brings_wide_numbers_to_8_bits(pixels, expected):
+    assert decode(encoded(Image.fromarray(pixels), "tiff"), channels=1).ravel().tolist() == expected
+
+
+@pytest.mark.parametrize("pixels", [np.array([[0, 300]], np.float32), np.array([[-1, 5]], np.int32)])
+def test_decode_refuses_numbers_that_are_no_colours(pixels):
+    with pytest.raises(UnreadableImage, match="decode: its (floats|numbers) run from .* to "):
+        decode(encoded(Image.fromarray(pixels), "tiff"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resize": "fit"}, "decode: resize='fit', channels=3; use"),
+        ({"channels": 4}, "channels=4; use"),
+        ({"size": 0}, "size=0"),
+    ],
+)
+def test_decode_refuses_options(options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        decode(encoded(halves(), "png"), **options)
+    assert not isinstance(caught.value, UnreadableImage)
+
+
 def spoil(folder, what):
     """One fault in the folder."""
     if what == "class without an image":
@@ -192,7 +238,7 @@ def spoil(folder, what):
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("class without an image", "load: the class folder .*bird has no image; put .bmp"),
+        ("class without an image", "load: the class folder .*bird has no image; put .avif"),
         ("class with no readable image", "load: no image of the class folder .*cat can be read: .*is empty"),
         ("single class", r"load: .*train has 1 class folder \['cat'\]; there must be two"),
         ("class that train has not", "load: .*test has the class folder 'bird', which train has not: cat, dog"),

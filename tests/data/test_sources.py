@@ -1,6 +1,7 @@
 """Image sets: the embedded digits, TFDS sets from the shared files, and what bad input gets."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -69,6 +70,15 @@ def test_preparer_normalises_to_the_size(size):
         (lambda: load((IMAGES,)), "load: the source is a tuple of 1"),
         (lambda: load((IMAGES / 255, GOOD.labels)), "load: the images are float64.*np.round"),
         (lambda: load((IMAGES, GOOD.labels - 1)), "load: the labels run from -1 to 0; the first class is 0"),
+        (lambda: load((IMAGES, GOOD.labels.astype(np.int64) + 2**32)), "load: the labels run from 4294967296 to"),
+        (
+            lambda: load((IMAGES, GOOD.labels + 1)),
+            "load: no image has the label 0, though they run to 2; number the classes",
+        ),
+        (
+            lambda: load((IMAGES.astype(int) + 300, GOOD.labels)),
+            r"where they are .*; they are from 0 to [3-5]\d\d",
+        ),
         (lambda: load((IMAGES, GOOD.labels * 0)), "load: there is 1 class .'0'.; a classifier needs two"),
         (lambda: load((IMAGES, GOOD.labels / 1)), "load: the labels are float64.*must be integers"),
         (lambda: load((IMAGES, GOOD.labels[:3])), "arrays: images has 4 images and 3 labels"),
@@ -173,6 +183,33 @@ def test_load_reads_tfds_sets_of_many_sizes(tiny):
         load("tiny", data_dir=tiny)
     with pytest.raises(ValueError, match="load: tiny/1.0.0 has no split 'test'; it has train"):
         load("tiny", data_dir=tiny, split="test", image_size=3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_load_reads_tfds_sets_without_a_part_to_train_on(tiny, tmp_path):
+    facts = altered(tiny, tmp_path, '"name": "train"', '"name": "test"')
+    for file in facts.parent.glob("*-train.*"):
+        file.rename(file.with_name(file.name.replace("-train.", "-test.")))
+    assert len(load("tiny", data_dir=tmp_path, split="test", image_size=3)) == 5
+    with pytest.raises(ValueError, match="load: tiny has the splits test and no train; name one"):
+        load("tiny", data_dir=tmp_path, image_size=3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_load_says_that_tfrecords_need_tensorflow(tiny, tmp_path):
+    altered(tiny, tmp_path, '"array_record"', '"tfrecord"')
+    with pytest.raises(ValueError, match=r"load: tiny is prepared in a file format .*file_format='array_record'"):
+        load("tiny", data_dir=tmp_path, image_size=3)
+
+
+def altered(tiny, to, before, after):
+    """A copy of the set, one thing in its facts replaced."""
+    shutil.copytree(tiny / "tiny", to / "tiny")
+    (facts,) = (to / "tiny").rglob("dataset_info.json")
+    text = facts.read_text()
+    assert before in text
+    facts.write_text(text.replace(before, after))
+    return facts
 
 
 @pytest.mark.filterwarnings("ignore")

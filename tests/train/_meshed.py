@@ -27,6 +27,7 @@ LABELS = np.arange(48, dtype=np.int32) % 3
 IMAGES = (RNG.random((48, 16, 8, 1)) * 60 + 90 * LABELS[:, None, None, None]).astype(np.uint8)
 DATA = ImageSet("toy", Split(IMAGES, LABELS), Split(IMAGES[:8], LABELS[:8]), ("a", "b", "c"), "made here")
 STREAMED = StreamedSet("toy", DATA.train, DATA.test, DATA.class_names)
+GATHERED = [("data", 1), ("data", 3), ("both", 1), ("rows", 1)]
 BATCH, PATIENCE_S = 16, 1800  # seconds: a machine may be busy with other things
 
 
@@ -82,9 +83,12 @@ def gathered(mesh, members: int) -> list[str]:
     programs = Programs(graph_of(Net), optax.sgd(0.1, 0.9), prepare, BATCH, **options, mesh=mesh)
     state = programs.initialise(Net, *members_of(members, 0, None))
     train = programs.place(DATA.train.images), programs.place(DATA.train.labels)
-    compiled = programs.compiled(3, state, *train), programs.compiled_batch(state, DATA.image_shape)
+    test = programs.evaluate.lower(state, programs.place(DATA.test.images)).compile()
+    compiled = programs.compiled(3, state, *train), programs.compiled_batch(state, DATA.image_shape), test
+    assert f"f32[{len(DATA.test) // len(jax.devices())},16,8," in test.as_text() or mesh.shape.get("space", 1) > 1
     lines = [line.strip()[:200] for program in compiled for line in program.as_text().splitlines()]
-    return [line for line in lines if re.search(r" (all-gather|all-to-all)(-start)?\(", line)]
+    found = [line for line in lines if re.search(r" (all-gather|all-to-all)(-start)?\(", line)]
+    return [line for line in found if not re.search(r" = f32\[\d+,8,3\]", line)]  # but the logits of the test images
 
 
 def main(process: str | None = None, port: str | None = None, folder: str = "") -> None:
@@ -100,7 +104,7 @@ def main(process: str | None = None, port: str | None = None, folder: str = "") 
     found = {
         "losses": {name: losses(mesh) for name, mesh in meshes.items()},
         "streamed": {name: losses(meshes[name], STREAMED) for name in ("one", "data", "both")},
-        "gathered": {str(members): gathered(meshes["data"], members) for members in (1, 3)},
+        "gathered": {f"{name}, {members}": gathered(meshes[name], members) for name, members in GATHERED},
     }
     print(json.dumps(found))
 

@@ -3,10 +3,13 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -15,6 +18,7 @@ import numpy as np
 import optax
 import pytest
 
+from jaxcnn.data import Split
 from jaxcnn.train import CheckpointError, Checkpoints, Stopped, fit
 
 from . import _killed
@@ -131,16 +135,18 @@ def test_checkpoint_on_a_full_disk_leaves_the_one_before(later, tmp_path):
     assert said[1] == "[1] 0.0"
 
 
-def test_fit_stopped_by_a_signal_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_fit_stopped_by_a_signal_goes_on_to_the_same_bits(name, tmp_path, monkeypatch, capsys):
     whole = _killed.train(str(tmp_path / "whole"))
 
     def interrupt(done, total):
         if done == 10:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.Signals[name])
 
     monkeypatch.setattr(_killed, "print", lambda done, total, flush: interrupt(done, total), raising=False)
-    with pytest.raises(Stopped, match=r"fit: SIGTERM at step 10 \(epoch 1\); saved in"):
+    with pytest.raises(Stopped, match=rf"fit: {name} at step 10 \(epoch 1\); saved in"):
         _killed.train(str(tmp_path / "parts"))
+    assert f"{name}: stopping after this call; again to stop at once" in capsys.readouterr().err
     monkeypatch.undo()
     parts = _killed.train(str(tmp_path / "parts"))
     np.testing.assert_array_equal(parts.test_logits, whole.test_logits)
@@ -153,8 +159,51 @@ def test_fit_refuses_the_checkpoint_of_another_run(tmp_path):
     options = {"epochs": 1, "batch_size": 8}
     with Checkpoints(tmp_path) as checkpoints:
         fit(build, DATA, prepare, optax.sgd(0.1), **options, checkpoints=checkpoints)
+        again = partial(fit, build, prepare=prepare, optimiser=optax.sgd(0.1), checkpoints=checkpoints)
         with pytest.raises(CheckpointError, match="its seed is 0, this run's 1"):
-            fit(build, DATA, prepare, optax.sgd(0.1), **options, seed=1, checkpoints=checkpoints)
+            again(DATA, **options, seed=1)
+        with pytest.raises(CheckpointError, match="its compute_dtype is None, this run's 'bfloat16'"):
+            again(DATA, **options, compute_dtype=jnp.bfloat16)
+        with pytest.raises(CheckpointError, match="its ema is None, this run's 0.5"):
+            again(DATA, **options, ema=0.5)
+        with pytest.raises(CheckpointError, match="its checksum is "):
+            again(replace(DATA, train=Split(DATA.train.images, DATA.train.labels[::-1].copy())), **options)
+        with pytest.raises(CheckpointError, match="its classes is "):
+            again(replace(DATA, class_names=("x", "b", "c")), **options)
+
+
+def test_fit_gives_the_best_epoch_and_saves_within_one(tmp_path):
+    rate = lambda step: jnp.where(
+        step < 6, 0.1, 30.0
+    )  # the second epoch of six steps spoils what the first has learned
+    options = {"batch_size": 4, "seeds": 2, "steps_per_call": 2}
+    first = fit(build, DATA, prepare, optax.sgd(0.1), epochs=1, **options)
+    with Checkpoints(tmp_path / "best", keep_last=3) as checkpoints:
+        run = partial(fit, build, DATA, prepare, optax.sgd(rate), epochs=2, checkpoints=checkpoints, **options)
+        found = run(best=True, save_steps=4)
+        assert checkpoints.steps == [6, 10, 12]
+        assert checkpoints.best == 6
+        spoilt = run()
+    np.testing.assert_allclose(found.test_logits, first.test_logits, rtol=1e-4, atol=1e-5)
+    assert np.abs(spoilt.test_logits - first.test_logits).max() > 1
+    assert len(found.records) == 2
+    with pytest.raises(ValueError, match="fit: best=True needs checkpoints that keep one"):
+        fit(build, DATA, prepare, optax.sgd(0.1), epochs=1, **options, best=True)
+
+
+def test_checkpoints_name_what_is_not_theirs(kept):
+    with Checkpoints(kept) as checkpoints:
+        with pytest.raises(CheckpointError, match=r"has no step 5; it has \[4\]"):
+            checkpoints.restore(STATE, identity=RUN, step=5)
+        for step in (4, 2):
+            with pytest.raises(CheckpointError, match=f"step {step} was not written to .* come after step 4"):
+                checkpoints.save(step, STATE, {}, identity=RUN)
+    shutil.rmtree(kept / "4" / "facts")
+    with (
+        Checkpoints(kept) as checkpoints,
+        pytest.raises(CheckpointError, match="is none of jaxcnn's; give another folder"),
+    ):
+        checkpoints.restore(STATE, identity=RUN)
 
 
 @pytest.mark.parametrize("instants", [4, pytest.param(20, marks=pytest.mark.slow)])
@@ -168,19 +217,21 @@ def test_run_killed_at_any_instant_loses_no_checkpoint(tmp_path, instants):
     )  # fmt: skip
     wait = lambda process: (process.communicate(timeout=1800), process.returncode)[1]
     assert wait(start(tmp_path / "whole", tmp_path / "whole.npy")) == 0  # fills the cache, of programs and of files
-    kills, newest = 0, 0
+    kills, newest, done = 0, 0, 0
     while kills < instants:
         with start(folder, tmp_path / "parts.npy") as process:
             for _ in range(draw.randrange(6)):  # calls to wait for, then a moment of the next one or of the save
-                process.stdout.readline()
+                said = process.stdout.readline().split()
+                done = int(said[0]) if said else done
             time.sleep(draw.random() * 0.02)
             process.kill()
         assert process.returncode in (0, -signal.SIGKILL)  # it may have come to its end before
         kills += process.returncode != 0
-        newest = check_steps(folder, newest)
+        # an epoch is being saved while the next one trains, and the one before it has been
+        newest = check_steps(folder, max(newest, (done - 1) // 6 * 6 - 6))
         if newest == 36:
             folder.rename(tmp_path / f"done_{kills}")
-            newest = 0
+            newest, done = 0, 0
     assert wait(start(folder, tmp_path / "parts.npy")) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "parts.npy"), np.load(tmp_path / "whole.npy"))
 

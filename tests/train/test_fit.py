@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 from jaxcnn import models, nn
+from jaxcnn.augment import compose
 from jaxcnn.data import ImageSet, Split
 from jaxcnn.train import (
     DivergedError,
@@ -204,3 +205,43 @@ def test_cross_entropy_is_minus_log_probability():
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     expected = -np.log(shares[np.arange(5), LABELS[:5]]).mean()
     np.testing.assert_allclose(cross_entropy(jnp.asarray(logits, jnp.float32), LABELS[:5]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": DATA.train}, "fit: data is of type Split; give an ImageSet"),
+        ({"optimiser": "adamw"}, "fit: optimiser='adamw' is no optax chain"),
+        ({"hyper": {"learning_rate": 0.1}, "optimiser": optax.sgd}, "fit: hyper has learning_rate=0.1; give a list"),
+        ({"hyper": {"learning_rate": ["a"]}, "optimiser": optax.sgd}, "fit: hyper has learning_rate="),
+        ({"checkpoints": "folder"}, "fit: checkpoints='folder' is of type str; it must be a Checkpoints"),
+        ({"mesh": 8}, "fit: mesh=8 is of type int; it must be a Mesh"),
+    ],
+)
+def test_fit_refuses_what_is_of_another_kind(change, message):
+    options = {
+        "build": build,
+        "data": DATA,
+        "prepare": prepare,
+        "optimiser": optax.sgd(0.1),
+        "epochs": 1,
+        "batch_size": 8,
+    }
+    with pytest.raises(TypeError, match=message):
+        fit(**(options | change))
+
+
+def test_mix_draws_from_a_key_that_no_step_of_a_chain_has():
+    keys = []
+
+    def heard(key, x):
+        jax.debug.callback(lambda bits: keys.append(tuple(bits.tolist())), jax.random.key_data(key))
+        return x
+
+    def mix(key, x, labels):
+        return heard(key, x), labels
+
+    chain = compose(heard, heard, heard)
+    fit(build, DATA, prepare, optax.sgd(0.1), epochs=1, batch_size=24, augment=chain, mix=mix)
+    jax.effects_barrier()
+    assert len(keys) == len(set(keys)) == 4

@@ -14,7 +14,7 @@ import pytest
 
 from jaxcnn.train import device_mesh, fit
 
-from ._meshed import PATIENCE_S
+from ._meshed import GATHERED, PATIENCE_S
 from .toy import DATA, build, prepare
 
 ROOT = Path(__file__).parents[2]
@@ -71,9 +71,9 @@ def test_eight_devices_have_the_losses_of_one_on_a_stream(eight, mesh):
     np.testing.assert_allclose(shared, one, rtol=2e-4)
 
 
-@pytest.mark.parametrize("members", ["1", "3"])
-def test_eight_devices_do_not_gather_the_batch(eight, members):
-    assert eight["gathered"][members] == []
+@pytest.mark.parametrize(("mesh", "members"), GATHERED)
+def test_eight_devices_do_not_gather_the_batch(eight, mesh, members):
+    assert eight["gathered"][f"{mesh}, {members}"] == []
 
 
 def test_two_processes_stop_together_where_one_is_asked_to(two):

@@ -123,8 +123,11 @@ def test_decays_kernels_alone():
         (lambda: optimiser("admw", 0.1), "optimiser: there is no 'admw'; did you mean 'adamw'?"),
         (lambda: optimiser("sgd", 0.1, momentum=1.0), "momentum=1.0 must be at least 0 and below 1"),
         (lambda: optimiser("sgd", 0.1, clip_norm=0.0), "clip_norm=0.0 must be positive"),
-        (lambda: optimiser("adamw", -1.0), "optimiser: learning_rate=-1.0 must not be negative"),
-        (lambda: optimiser("adamw", float("nan")), "optimiser: learning_rate=nan must not be negative"),
+        (lambda: optimiser("adamw", -1.0), "optimiser: learning_rate=-1.0 must be a number that is not negative"),
+        (
+            lambda: optimiser("adamw", float("nan")),
+            "optimiser: learning_rate=nan must be a number that is not negative",
+        ),
         (lambda: optimiser("sgd", 0.1, accumulate=0), "optimiser: accumulate=0 must be at least 1"),
         (lambda: schedule("cos", 0.1, 10), "schedule: there is no 'cos'; did you mean"),
         (lambda: schedule("cosine", 0.1, 0), "schedule: steps=0 must be at least 1"),
@@ -163,3 +166,44 @@ def test_cross_entropy_gradient_is_shares():
     np.testing.assert_allclose(
         gradient, (jax.nn.softmax(logits) - jnp.eye(3)[jnp.array([0, 2])]) / 2, rtol=1e-5, atol=1e-7
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (np.zeros((2, 1), int), ValueError, r"labels \(2, 1\) of logits \(2, 3\); give indices"),
+        (np.zeros(3, int), ValueError, r"labels \(3,\) of logits"),
+        (np.zeros(2), TypeError, "class indices are float32"),
+    ],
+)
+def test_cross_entropy_refuses_labels(labels, error, message):
+    with pytest.raises(error, match=f"cross_entropy: {message}"):
+        cross_entropy(jnp.zeros((2, 3)), jnp.asarray(labels))
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_cross_entropy_of_a_class_that_there_is_not_is_nan(label):
+    assert np.isnan(cross_entropy(jnp.zeros((2, 3)), jnp.array([0, label])))
+
+
+def test_momentum_and_clipping_may_differ_between_members():
+    kernel = {"kernel": jnp.array([[3.0, 4.0]])}
+
+    def moved(momentum, clip_norm):
+        chain = optimiser("sgd", 1.0, momentum=momentum, clip_norm=clip_norm)
+        state, total = chain.init(kernel), kernel
+        for _ in range(2):
+            updates, state = chain.update(kernel, state, kernel)
+            total = jax.tree.map(jnp.add, total, updates)
+        return total["kernel"]
+
+    together = jax.vmap(moved)(jnp.array([0.0, 0.5]), jnp.array([1.0, 10.0]))
+    np.testing.assert_allclose(together, np.stack([moved(0.0, 1.0), moved(0.5, 10.0)]), rtol=1e-6)
+    assert not np.allclose(together[0], together[1])
+
+
+def test_step_schedule_falls_twice_in_runs_of_any_length():
+    for steps in (1, 2, 3, 8, 9):
+        rate = schedule("step", 1.0, steps)
+        expected = [1.0 if s < steps / 2 else 0.1 if s < steps * 3 / 4 else 0.01 for s in range(steps)]
+        np.testing.assert_allclose([float(rate(s)) for s in range(steps)], expected, rtol=1e-6)

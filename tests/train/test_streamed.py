@@ -107,3 +107,28 @@ def test_streamed_set_refuses(change, message):
     values = {"name": "toy", "train": DATA.train, "test": DATA.test, "class_names": DATA.class_names}
     with pytest.raises(ValueError, match=message):
         StreamedSet(**(values | change))
+
+
+class Wrong:
+    """Images whose labels are not known before they are read, one of them wrong."""
+
+    def __len__(self):
+        return len(DATA.train)
+
+    def __getitem__(self, index):
+        return DATA.train.images[index], 7 if index == 3 else int(DATA.train.labels[index])
+
+
+def test_a_stream_refuses_a_label_that_there_is_not():
+    data = StreamedSet("toy", Wrong(), DATA.test, DATA.class_names)
+    with pytest.raises(ValueError, match="Stream: a batch has the labels 0 to 7; there are 3 classes"):
+        fit(build, data, prepare, optax.sgd(0.1), epochs=1, batch_size=4)
+
+
+def test_a_streamed_set_refuses_floats():
+    class Floats(Wrong):
+        def __getitem__(self, index):
+            return DATA.train.images[index] / 255, 0
+
+    with pytest.raises(ValueError, match="StreamedSet toy: train images are float64; they must be uint8"):
+        StreamedSet("toy", Floats(), DATA.test, DATA.class_names)
