@@ -136,8 +136,18 @@ def _score(seen: Sequence[Picture], logits: np.ndarray, truth: Path) -> str:
         rows = list(csv.DictReader(file))
     if not rows or not {"file", "label_index"} <= rows[0].keys():
         raise ValueError(f"{truth} must have the columns file and label_index")
-    labels = {row["file"]: int(row["label_index"]) for row in rows}
-    missing = [one.name for one in seen if Path(one.name).name not in labels]
-    if missing:
-        raise ValueError(f"{truth} has no row for {missing[0]}")
-    return score(logits, np.array([labels[Path(one.name).name] for one in seen]))
+    answers = {Path(row["file"]): row["label_index"] for row in rows}
+    labels = [_answer(Path(one.name), answers, logits.shape[1], truth) for one in seen]
+    return score(logits, np.array(labels))
+
+
+def _answer(picture: Path, answers: dict[Path, str], classes: int, truth: Path) -> int:
+    """The label of the row whose path is the end of the picture's."""
+    found = {path: label for path, label in answers.items() if picture.parts[-len(path.parts) :] == path.parts}
+    if len(found) != 1:
+        what = f"no row for {picture}" if not found else f"{len(found)} rows for {picture}; say more of their paths"
+        raise ValueError(f"{truth} has {what}")
+    (label,) = found.values()
+    if not label.isdecimal() or int(label) >= classes:
+        raise ValueError(f"{truth} has the label {label!r} for {picture}; there are {classes} classes, from 0")
+    return int(label)

@@ -25,12 +25,16 @@ LABEL_FILES = ("synset_words.txt", "labels.txt", "classes.txt")  # looked for be
 
 
 class Known(NamedTuple):
-    """A model with its weights, what its pictures need, where the weights lie, the names of classes that they bring along."""
+    """A model with its weights, what its pictures need, where the weights lie, the names of classes that they bring along.
+
+    `classes` says which set of classes it is, where the file is that of a card.
+    """
 
     model: nnx.Module
     card: Card
     path: Path
     class_names: tuple[str, ...]
+    classes: str | None = None
 
     def logits(self):
         """A compiled function of cut pictures, uint8 `(n, h, w, 3)`."""
@@ -63,26 +67,38 @@ def known(model: str | None, source: str, card: str | None, sha256: str | None, 
     guess = "" if named else " (the model's usual one; --card chooses another)"
     named = named or _usual(name)
     console.print(f"{name}, weights {path.name}, preprocessing of {named.name}{guess}", highlight=False, markup=False)
-    return Known(loaded, replace(named, model=name), path, said.class_names)
+    return Known(loaded, replace(named, model=name), path, said.class_names, own.classes if own else None)
 
 
 def class_names(known: Known, labels: Path | None, count: int) -> list[str]:
     """The classes' names: from a file with a line each, of the weights, beside them, CIFAR-10's, ImageNet's, or numbers.
 
-    ImageNet's come with tensorflow-datasets, where it is installed.
+    A thousand classes of a model with ImageNet's cards are taken for ImageNet's; their names come with tensorflow-datasets,
+    where it is installed.
 
     Raises: ValueError for a file with another number of lines.
     """
     beside = (known.path.parent / name for name in LABEL_FILES)
     file = labels or (None if known.class_names else next((path for path in beside if path.exists()), None))
     if file is None:
-        of_set = {("cifar10", 10): lambda: CIFAR10, ("imagenet", 1000): _of_imagenet}.get((known.card.classes, count))
+        set_of = known.classes or (known.card.classes if count == 1000 else None)
+        of_set = {("cifar10", 10): lambda: CIFAR10, ("imagenet", 1000): _of_imagenet}.get((set_of or "", count))
         names = known.class_names or (of_set() if of_set else ())
+        if known.class_names and len(names) != count:
+            raise ValueError(f"{known.path} names {len(names)} classes; its model has {count}")
         return list(names) if len(names) == count else [f"class {i}" for i in range(count)]
     lines = [re.sub(r"^n\d{8} ", "", line) for line in file.read_text().splitlines() if line.strip()]
     if len(lines) != count:
         raise ValueError(f"{file} names {len(lines)} classes; the model has {count}")
     return lines
+
+
+def class_count(known: Known) -> int:
+    """Outputs of the model."""
+    graphdef, state = nnx.split(known.model)
+    h, w = known.card.image_size
+    x = jax.ShapeDtypeStruct((1, h, w, 3), jnp.float32)
+    return jax.eval_shape(lambda state, x: nnx.merge(graphdef, state)(x, train=False), state, x).shape[-1]
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> str:
@@ -131,6 +147,9 @@ def _usual(name: str) -> Card:
 
 def _found(source: str, console: Console) -> tuple[Path, Card | None]:
     """Where the weights lie, and their card if they are known ones."""
+    if weights.is_url(source):
+        path = _fetched(source, console)
+        return path, weights.card_with_sha256(weights.sha256_of(path))
     path = Path(source).expanduser()
     if path.exists():
         return path, weights.card_with_sha256(weights.sha256_of(path)) if path.is_file() else None
@@ -148,10 +167,10 @@ def _of_imagenet() -> Sequence[str]:
     return runpy.run_path(str(file))["IMAGENET_LABELS_LIST"] if file and file.exists() else ()
 
 
-def _fetched(card: Card, console: Console) -> Path:
+def _fetched(card: Card | str, console: Console) -> Path:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(card.name, total=None)
+        task = bar.add_task(card if isinstance(card, str) else card.name, total=None)
         return weights.fetch(card, on_bytes=lambda done, total: bar.update(task, completed=done, total=total))

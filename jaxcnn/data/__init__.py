@@ -3,6 +3,7 @@
 from ._decode import UnreadableImage as UnreadableImage
 from ._decode import decode as decode
 from ._folder import ENDINGS as PICTURE_ENDINGS  # noqa: F401
+from ._folder import split_named as split_named
 from ._images import ImageSet as ImageSet
 from ._images import Split as Split
 from ._images import class_weights as class_weights
@@ -10,6 +11,7 @@ from ._images import stratified as stratified
 from ._prepare import Preparation as Preparation
 from ._prepare import Prepare as Prepare
 from ._prepare import preparer as preparer
+from ._sources import is_path as is_path
 from ._sources import load as load
 from ._sources import records as records
 from ._stream import RandomAccess as RandomAccess

@@ -26,6 +26,9 @@ DEPTHS = (20, 32, 44, 56, 110)
 class CifarResNet(nnx.Module):
     """ResNet of `depth` = 6n + 2 layers for small images; depth 20 has 269,722 parameters for ten classes of RGB.
 
+    Args:
+        dtype: what is computed in, by default that of x and the parameters.
+
     Raises: ValueError for another depth.
 
     >>> CifarResNet(depth=8, rngs=nnx.Rngs(0))(jnp.ones((1, 32, 32, 3)), train=False).shape
@@ -41,22 +44,23 @@ class CifarResNet(nnx.Module):
         num_classes: int = 10,
         in_features: int = 3,
         image_size: tuple[int, int] = (32, 32),
+        dtype=None,
         rngs: nnx.Rngs,
     ):
         del image_size  # any size works; the word is there so that every small model is built alike
         if depth < 8 or depth % 6 != 2:
             raise ValueError(f"CifarResNet: depth={depth} must be 6n + 2, such as {', '.join(map(str, DEPTHS))}")
         count = (depth - 2) // 6
-        self.conv1 = _conv3(in_features, 16, rngs=rngs)
+        self.conv1 = _conv3(in_features, 16, dtype=dtype, rngs=rngs)
         self.bn1 = nn.BatchNorm(16, rngs=rngs)
         stage = lambda c_in, c_out, stride: nnx.List(
             [
-                BasicBlock(c_in if i == 0 else c_out, c_out, stride=stride if i == 0 else 1, rngs=rngs)
+                BasicBlock(c_in if i == 0 else c_out, c_out, stride=stride if i == 0 else 1, dtype=dtype, rngs=rngs)
                 for i in range(count)
             ]
         )
         self.layer1, self.layer2, self.layer3 = stage(16, 16, 1), stage(16, 32, 2), stage(32, 64, 2)
-        self.linear = nn.Dense(64, num_classes, rngs=rngs)
+        self.linear = nn.Dense(64, num_classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool, tap: Tap = identity) -> Float[Array, "n classes"]:
         x = tap("conv1", jax.nn.relu(self.bn1(self.conv1(x), train=train)))
@@ -74,10 +78,10 @@ class BasicBlock(nnx.Module):
     (1, 4, 4, 8)
     """
 
-    def __init__(self, in_features: int, out_features: int, *, stride: int = 1, rngs: nnx.Rngs):
-        self.conv1 = _conv3(in_features, out_features, stride=stride, rngs=rngs)
+    def __init__(self, in_features: int, out_features: int, *, stride: int = 1, dtype=None, rngs: nnx.Rngs):
+        self.conv1 = _conv3(in_features, out_features, stride=stride, dtype=dtype, rngs=rngs)
         self.bn1 = nn.BatchNorm(out_features, rngs=rngs)
-        self.conv2 = _conv3(out_features, out_features, rngs=rngs)
+        self.conv2 = _conv3(out_features, out_features, dtype=dtype, rngs=rngs)
         self.bn2 = nn.BatchNorm(out_features, rngs=rngs)
         self.stride, self.added = stride, out_features - in_features
 
@@ -101,6 +105,7 @@ def of_depth(depth: int) -> Callable[..., CifarResNet]:
     return partial(CifarResNet, depth=depth)
 
 
-def _conv3(in_features: int, out_features: int, *, stride: int = 1, rngs: nnx.Rngs) -> nn.Conv:
+def _conv3(in_features: int, out_features: int, *, stride: int = 1, dtype=None, rngs: nnx.Rngs) -> nn.Conv:
     init = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
-    return nn.Conv(in_features, out_features, 3, stride=stride, padding=1, use_bias=False, kernel_init=init, rngs=rngs)
+    options = {"kernel_init": init, "dtype": dtype, "rngs": rngs}
+    return nn.Conv(in_features, out_features, 3, stride=stride, padding=1, use_bias=False, **options)

@@ -32,12 +32,13 @@ class DenseNetwork(nnx.Module):
         image_size: tuple[int, int] = (28, 28),
         hidden_features: Sequence[int] = (300, 100),
         dropout: float = 0.0,
+        dtype=None,
         rngs: nnx.Rngs,
     ):
         sizes = [image_size[0] * image_size[1] * in_features, *hidden_features]
-        self.hidden = nnx.List([nn.Dense(a, b, rngs=rngs) for a, b in zip(sizes, sizes[1:])])
+        self.hidden = nnx.List([nn.Dense(a, b, dtype=dtype, rngs=rngs) for a, b in zip(sizes, sizes[1:])])
         self.dropout = nn.Dropout(dropout, rngs=rngs)
-        self.logits = nn.Dense(sizes[-1], num_classes, rngs=rngs)
+        self.logits = nn.Dense(sizes[-1], num_classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool, tap: Tap = identity) -> Float[Array, "n classes"]:
         x = x.reshape(x.shape[0], -1)  # (n, h·w·c)

@@ -66,14 +66,15 @@ class LeNet5(nnx.Module):
         in_features: int = 1,
         image_size: tuple[int, int] = (28, 28),
         dropout: float = 0.0,
+        dtype=None,
         rngs: nnx.Rngs,
     ):
-        self.conv1 = nn.Conv(in_features, 6, 5, rngs=rngs)
-        self.conv2 = nn.Conv(6, 16, 5, padding="valid", rngs=rngs)
-        self.dense1 = nn.Dense(_flat_features(image_size), 120, rngs=rngs)
-        self.dense2 = nn.Dense(120, 84, rngs=rngs)
+        self.conv1 = nn.Conv(in_features, 6, 5, dtype=dtype, rngs=rngs)
+        self.conv2 = nn.Conv(6, 16, 5, padding="valid", dtype=dtype, rngs=rngs)
+        self.dense1 = nn.Dense(_flat_features(image_size), 120, dtype=dtype, rngs=rngs)
+        self.dense2 = nn.Dense(120, 84, dtype=dtype, rngs=rngs)
         self.dropout = nn.Dropout(dropout, rngs=rngs)
-        self.logits = nn.Dense(84, num_classes, rngs=rngs)
+        self.logits = nn.Dense(84, num_classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool, tap: Tap = identity) -> Float[Array, "n classes"]:
         x = tap("conv1", jax.nn.relu(self.conv1(x)))

@@ -62,6 +62,7 @@ class PlainNetwork(nnx.Module):
         convolution: Convolution = "standard",
         downsample: Downsample = "max",
         dropout: float = 0.0,
+        dtype=None,
         rngs: nnx.Rngs,
     ):
         del image_size
@@ -73,12 +74,12 @@ class PlainNetwork(nnx.Module):
             for i, size in enumerate(sizes):
                 stride = 2 if inner and downsample == "stride" and i == depth - 1 else 1
                 kind = convolution if blocks else "standard"
-                blocks.append(Block(last, width, size, stride=stride, convolution=kind, rngs=rngs))
+                blocks.append(Block(last, width, size, stride=stride, convolution=kind, dtype=dtype, rngs=rngs))
                 last = width
             pools.append(_pool(downsample, width, rngs) if inner else None)
         self.blocks, self.pools, self.depth = nnx.List(blocks), nnx.List(pools), depth
         self.dropout = nn.Dropout(dropout, rngs=rngs)
-        self.logits = nn.Dense(last, num_classes, rngs=rngs)
+        self.logits = nn.Dense(last, num_classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool, tap: Tap = identity) -> Float[Array, "n classes"]:
         for i, block in enumerate(self.blocks):
@@ -107,10 +108,11 @@ class Block(nnx.Module):
         *,
         stride: int = 1,
         convolution: Convolution = "standard",
+        dtype=None,
         rngs: nnx.Rngs,
     ):
         make = CONVOLUTIONS[convolution]
-        self.conv = make(in_features, out_features, kernel_size, stride=stride, use_bias=False, rngs=rngs)
+        self.conv = make(in_features, out_features, kernel_size, stride=stride, use_bias=False, dtype=dtype, rngs=rngs)
         self.norm = nn.BatchNorm(out_features, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n oh ow f"]:

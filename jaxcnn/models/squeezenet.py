@@ -72,6 +72,7 @@ class SqueezeNet(nnx.Module):
     """
 
     head_name = "classifier.1"
+    score_maps = ("conv10",)
 
     def __init__(
         self,

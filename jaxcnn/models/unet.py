@@ -56,7 +56,8 @@ class UNet(nnx.Module):
     (1, 4, 8, 2)
     """
 
-    head_name = ""  # none that `replace_head` could change
+    head_name = ""
+    score_maps = ("logits",)  # none that `replace_head` could change
 
     def __init__(
         self,

@@ -87,7 +87,8 @@ def fit_head(
         raise ValueError(f"fit_head: l2={l2}, {seen}, {classes} outputs; l2 must be positive, labels below the outputs")
     seen = headless(model, head=name) if not isinstance(model, Headed) else model.backbone
     features = outputs(seen, split.images, prepare, batch_size=batch_size).reshape(len(split), -1)
-    kernel, bias = softmax_regression(jnp.asarray(features), jnp.asarray(split.labels), classes, l2=l2)
+    x, labels = jnp.asarray(features), jnp.asarray(split.labels)
+    kernel, bias = softmax_regression(x, labels, classes, l2=l2, use_bias=last.bias is not None)
     fitted = freeze(model, all_but(f"{name}.*"))
     last = layer(fitted, name)
     last.kernel[...] = kernel
@@ -97,21 +98,29 @@ def fit_head(
 
 
 def softmax_regression(
-    features: Float[Array, "n f"], labels: Int[Array, " n"], classes: int, *, l2: float, steps: int = 500
+    features: Float[Array, "n f"],
+    labels: Int[Array, " n"],
+    classes: int,
+    *,
+    l2: float,
+    steps: int = 500,
+    use_bias: bool = True,
 ) -> tuple[Float[Array, "f k"], Float[Array, " k"]]:
     """Kernel and bias that minimise the mean cross-entropy + l2 / 2 · ‖W‖², W being the kernel for standardised features.
+
+    Without a bias, which is then zeros, the features are scaled alone, not centred.
 
     >>> kernel, bias = softmax_regression(jnp.array([[-1.0], [1.0]]), jnp.array([0, 1]), 2, l2=1.0)
     >>> bool(kernel[0, 1] > 0.2), bool(abs(bias).max() < 1e-4)
     (True, True)
     """
-    mean, deviation = features.mean(0), features.std(0)
+    mean, deviation = features.mean(0) * use_bias, features.std(0)
     scale = jnp.where(deviation > 0, deviation, 1)
     x = (features - mean) / scale
 
     def loss(weights):
         kernel, bias = weights
-        return cross_entropy(x @ kernel + bias, labels) + l2 / 2 * jnp.sum(kernel**2)
+        return cross_entropy(x @ kernel + bias * use_bias, labels) + l2 / 2 * jnp.sum(kernel**2)
 
     start = (jnp.zeros((features.shape[1], classes), features.dtype), jnp.zeros(classes, features.dtype))
     kernel, bias = jax.jit(lambda start: _minimise(loss, start, steps))(start)

@@ -7,6 +7,7 @@ from ._cards import card_with_sha256 as card_with_sha256
 from ._cards import cards_of as cards_of
 from ._download import cache_folder as cache_folder
 from ._download import fetch as fetch
+from ._download import is_url as is_url
 from ._download import sha256_of as sha256_of
 from ._files import Description as Description
 from ._files import WeightFileError as WeightFileError

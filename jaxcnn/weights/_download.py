@@ -30,19 +30,30 @@ def cache_folder() -> Path:
     return Path(os.environ.get("JAXCNN_CACHE") or default)
 
 
+def is_url(source: str) -> bool:
+    """Whether a text is the address of a file on a server.
+
+    >>> is_url("https://example.org/a.safetensors"), is_url("a.safetensors")
+    (True, False)
+    """
+    return source.startswith(("http://", "https://"))
+
+
 def fetch(
-    card: "Card",
+    card: "Card | str",
     *,
+    sha256: str | None = None,
     cache: str | Path | None = None,
     on_bytes: Progress = lambda done, total: None,
     timeout: float = 30.0,
 ) -> Path:
-    """The file of a card: from the cache, or fetched into it.
+    """The file of a card, or at a URL: from the cache, or fetched into it.
 
     A file that was cut off stays as `<name>.part`, and the next call asks the server for the rest alone.
 
     Args:
-        card: of a known weight set.
+        card: of a known weight set, or a URL.
+        sha256: of the file, or its first digits; None takes the card's, and lets what comes from a URL be.
         cache: folder; None means `cache_folder()`.
         on_bytes: hears how many bytes are there, and of how many.
         timeout: seconds without an answer.
@@ -55,18 +66,21 @@ def fetch(
     ...
     jaxcnn.weights._files.WeightFileError: fetch: squeezenet1_1.iandola is not to be had by URL; give the path of its file
     """
-    if card.url is None:
-        raise WeightFileError(f"fetch: {card.name} is not to be had by URL; give the path of its file")
+    url, expected = (card, sha256) if isinstance(card, str) else (card.url, sha256 or card.sha256)
+    if url is None:
+        raise WeightFileError(f"fetch: {card.name} is not to be had by URL; give the path of its file")  # type: ignore[union-attr]
     folder = Path(cache) if cache is not None else cache_folder()
-    path = folder / Path(urlsplit(card.url).path).name
-    if path.exists() and not sha256_of(path).startswith(card.sha256):  # damaged since it was fetched
+    own = f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-" if isinstance(card, str) else ""  # two URLs may end alike
+    path = folder / (own + (Path(urlsplit(url).path).name or "weights"))
+    if path.exists() and not sha256_of(path).startswith((expected or "").lower()):  # damaged since it was fetched
         path.unlink()
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        _receive(card.url, part, on_bytes, timeout)
+        _receive(url, part, on_bytes, timeout)
         try:
-            check_sha256(part, card.sha256)
+            if expected is not None:
+                check_sha256(part, expected)
         except WeightFileError:
             part.unlink()
             raise

@@ -7,6 +7,8 @@ before it is known to be one of the model's.
 """
 
 import json
+import re
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +22,15 @@ import jax
 import numpy as np
 
 HEADER = 1 << 16  # bytes of the longest header of an array that is read
+WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+")  # what DataParallel and torch.compile put before every name
+STATES = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "model_ema",
+    "state_dict_ema",
+)  # where a training checkpoint has it
+PICKLED = "it holds Python objects (a pickle), which could run code; save model.state_dict() instead"
 KINDS = "a .safetensors, .npz or .pth file, or an orbax folder"
 
 
@@ -59,7 +70,7 @@ def opened(path: str | Path) -> Iterator[Mapping[str, Stored]]:
         raise WeightFileError(f"load: {path} does not exist")
     try:
         with _reader(path)(path) as arrays:
-            yield {name.removeprefix("module."): stored for name, stored in arrays.items()}
+            yield {WRAPPED.sub("", name): stored for name, stored in arrays.items()}
     except (WeightFileError, ImportError):
         raise
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
@@ -144,11 +155,13 @@ def _torch(path: Path) -> Iterator[dict[str, Stored]]:
         if packed:  # PyTorch stores what it writes as it is
             raise WeightFileError(f"load: {path}: {packed[0]} is compressed; PyTorch writes none, so it is not read")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        why = _line(error).partition(" Please file")[0]
+        pickled = "weights_only" in str(error) or "Unsupported" in str(error)
+        why = PICKLED if pickled else _line(error).partition(" Please file")[0]
         raise WeightFileError(f"load: PyTorch's weights-only loader refuses {path}: {why}") from None
-    for key in ("state_dict", "model"):
+    for key in STATES:
         found = found[key] if isinstance(found, dict) and isinstance(found.get(key), dict) else found
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise WeightFileError(f"load: {path} holds no state dict of tensors")
@@ -193,7 +206,7 @@ def _flat(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 
 
 class Description(NamedTuple):
-    """What a file says of itself: the name of the card whose preprocessing it wants, and its classes; None and () by default.
+    """What a file says of itself: the card whose preprocessing it wants, its classes, the epsilon of its norms.
 
     >>> Description("resnet50.torchvision_V2", ("cat", "dog")).class_names
     ('cat', 'dog')
@@ -201,15 +214,18 @@ class Description(NamedTuple):
 
     card: str | None
     class_names: tuple[str, ...]
+    epsilon: float | None = None
 
 
 def description(path: str | Path) -> Description:
-    """What `save` wrote into a file about the card and the classes.
+    """What `save` wrote into a file about the card, the classes and the norms.
 
     >>> description("/dev/null")
-    Description(card=None, class_names=())
+    Description(card=None, class_names=(), epsilon=None)
     """
     path = Path(path).expanduser()
+    if path.is_dir():
+        return Description(None, ())
     with open(path, "rb") as file:
         if file.read(9)[8:9] != b"{":
             return Description(None, ())
@@ -219,9 +235,10 @@ def description(path: str | Path) -> Description:
         with safe_open(path, "np") as file:
             said = file.metadata() or {}
         names = json.loads(said.get("class_names", "[]"))
-    except (SafetensorError, json.JSONDecodeError) as error:
+        epsilon = float(said["epsilon"]) if "epsilon" in said else None
+    except (SafetensorError, ValueError) as error:
         raise WeightFileError(f"load: {path} is damaged or cut short: {_line(error)}") from None
-    return Description(said.get("card"), tuple(map(str, names)) if isinstance(names, list) else ())
+    return Description(said.get("card"), tuple(map(str, names)) if isinstance(names, list) else (), epsilon)
 
 
 def _line(error: BaseException) -> str:

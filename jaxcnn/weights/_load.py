@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jaxcnn import nn
+
 from ._cards import Card
-from ._download import check_sha256, fetch
-from ._files import Stored, WeightFileError, bytes_of, opened
+from ._download import check_sha256, fetch, is_url
+from ._files import Stored, WeightFileError, bytes_of, description, opened
 from ._layout import Entry, entries
 from ._tables import AUXILIARY, IGNORED, Naming, family, namings
 
@@ -27,9 +29,10 @@ def load(model: Model, source: str | Path | Card, *, names: str | None = None, s
 
     Reads safetensors, npz, PyTorch's `.pth` (through its weights-only loader, where installed) and orbax folders. Arrays are
     cast to the dtype of the model's; `num_batches_tracked` and auxiliary heads that the model was built without are left out.
+    Where a publisher's batch normalisations have an epsilon of their own (timm's), the model's take it on.
 
     Args:
-        source: a path, or the card of a known weight set, which is fetched into the cache.
+        source: a path; a URL, or the card of a known weight set, which is fetched into the cache.
         names: whose names the file has: "jaxcnn" (what `save` writes), "pytorch" (torchvision's), or another publisher that
             the family's table has; None takes the one that fits best.
         sha256: of the file, or its first digits; None checks a card's alone.
@@ -52,6 +55,8 @@ def load(model: Model, source: str | Path | Card, *, names: str | None = None, s
     """
     if isinstance(source, Card):
         source, names = fetch(source), names or source.names
+    elif isinstance(source, str) and is_url(source):
+        source = fetch(source, sha256=sha256)
     path = Path(source).expanduser()
     if sha256 is not None:
         check_sha256(path, sha256)
@@ -72,6 +77,7 @@ def load(model: Model, source: str | Path | Card, *, names: str | None = None, s
     _check_finite(path, arrays)
     for entry, array in arrays:
         entry.variable[...] = jnp.asarray(array, entry.variable.dtype)
+    _set_epsilon(model, naming.epsilon if not naming.ours else description(path).epsilon)
     return model
 
 
@@ -91,7 +97,7 @@ def save(
         card: whose preprocessing the model was trained with; the file then says so, and `description` tells.
         class_names: one for each output, written into the file too.
 
-    Raises: ValueError for names that the family has not; OSError.
+    Raises: ValueError for names that the family has not; TypeError for class names that are one text; OSError.
 
     >>> import tempfile
     >>> from safetensors.numpy import load_file
@@ -104,14 +110,28 @@ def save(
     known = namings(model)
     if names not in known:
         raise ValueError(f"save: there are no names {names!r} for {type(model).__name__}; use {', '.join(known)}")
+    if isinstance(class_names, str):
+        raise TypeError(f"save: class_names={class_names!r} is one text; give a list of names")
     naming = known[names]
     arrays = {_name(e, naming): _stored_layout(e, naming) for e in entries(model)}
     path = Path(path).expanduser()
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     said = {"card": card.name} if card is not None else {}
     said |= {"class_names": json.dumps(list(class_names))} if class_names else {}
+    epsilons = {module.epsilon for module in _norms(model)}
+    said |= {"epsilon": repr(epsilons.pop())} if len(epsilons) == 1 else {}
     unfinished.write_bytes(bytes_of(arrays, {"format": "jaxcnn" if naming.ours else "pt"} | said))
     unfinished.replace(path)
+
+
+def _norms(model: nnx.Module) -> list[nn.BatchNorm]:
+    return [module for _, module in nnx.iter_modules(model) if isinstance(module, nn.BatchNorm)]
+
+
+def _set_epsilon(model: nnx.Module, epsilon: float | None) -> None:
+    if epsilon is not None:
+        for norm in _norms(model):
+            norm.epsilon = epsilon
 
 
 def _name(entry: Entry, naming: Naming) -> str:

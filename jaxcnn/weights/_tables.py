@@ -14,10 +14,14 @@ from . import _timm
 
 @dataclass(frozen=True)
 class Naming:
-    """One publisher's names: rows of `(pattern, replacement)`; `ours` keeps our own names and layouts."""
+    """One publisher's names: rows of `(pattern, replacement)`; `ours` keeps our own names and layouts.
+
+    `epsilon` is that of the publisher's batch normalisations where it is not that of the model.
+    """
 
     rows: tuple[tuple[str, str], ...] = ()
     ours: bool = False
+    epsilon: float | None = None
 
     def __call__(self, name: str) -> str:
         """Their name of what PyTorch calls `name`.
@@ -72,9 +76,15 @@ TABLES: dict[str, dict[str, Naming]] = {  # family: publisher: names
     "convnext": {"timm": Naming(_TIMM_CONVNEXT)},
     "vgg": {"timm": Naming(_TIMM_VGG)},
     "densenet": {"torchvision_2017": Naming(_DENSENET_2017)},
-    "efficientnet": {"timm": Naming(_timm.EFFICIENTNET), "timm_v2": Naming(_timm.EFFICIENTNET_V2)},
+    "efficientnet": {
+        "timm": Naming(_timm.EFFICIENTNET, epsilon=1e-5),
+        "timm_v2": Naming(_timm.EFFICIENTNET_V2, epsilon=1e-5),
+    },
     "mobilenet_v2": {"timm": Naming(_timm.MOBILENET_V2)},
-    "mobilenet_v3": {"timm": Naming(_timm.MOBILENET_V3_LARGE), "timm_small": Naming(_timm.MOBILENET_V3_SMALL)},
+    "mobilenet_v3": {
+        "timm": Naming(_timm.MOBILENET_V3_LARGE, epsilon=1e-5),
+        "timm_small": Naming(_timm.MOBILENET_V3_SMALL, epsilon=1e-5),
+    },
     "mnasnet": {"timm": Naming(_timm.MNASNET)},
     "regnet": {"timm": Naming(_timm.REGNET)},
 }

@@ -1,7 +1,9 @@
 r"""The names that timm gives to what torchvision names otherwise, as rows of `(pattern, replacement)`.
 
 Its ResNets, DenseNets and Inception v3 have torchvision's names. The networks of inverted residuals share one naming:
-`conv_stem`, `blocks.<stage>.<block>.<layer>`, `conv_head`, whatever torchvision's numbers count.
+`conv_stem`, `blocks.<stage>.<block>.<layer>`, `conv_head`, whatever torchvision's numbers count. Its norms have ε = 1e-5, which
+`load` gives the model too. The networks that it calls `tf_…` have the same names and shapes, but pad as TensorFlow does,
+"same": a file does not tell, and ours do not compute what they do.
 """
 
 Rows = tuple[tuple[str, str], ...]

@@ -60,7 +60,15 @@ def all_but(*patterns: str) -> Callable[[str], bool]:
     >>> all_but("fc.*")("layer1.0.conv1.kernel"), all_but("fc.*")("fc.bias")
     (True, False)
     """
-    return lambda name: not selection(patterns)(name)
+    return _AllBut(patterns)
+
+
+class _AllBut:
+    def __init__(self, patterns: Sequence[str]):
+        self.patterns = patterns
+
+    def __call__(self, name: str) -> bool:
+        return not selection(self.patterns)(name)
 
 
 def selection(filter: Filter) -> Callable[[str], bool]:
@@ -132,7 +140,8 @@ def replace_head(model: nnx.Module, num_classes: int, *, head: str | None = None
     path = _path(model, head)
     old = node_at(model, path)
     if isinstance(old, nn.Conv):
-        return Headed(headless(model, head=head), old.kernel.shape[-2] * old.options["groups"], num_classes, rngs=rngs)
+        features = old.kernel.shape[-2] * old.options["groups"]
+        return Headed(headless(model, head=head), features, num_classes, dtype=old.dtype, rngs=rngs)
     model = nnx.clone(model)
     known = {dotted(path): path for path in _layers(model, ())}
     for one in (path, *(known[name] for name in getattr(model, "auxiliary_heads", ()) if name in known)):
@@ -181,8 +190,8 @@ class Headed(nnx.Module):
 
     head_name = "head"
 
-    def __init__(self, backbone: nnx.Module, features: int, num_classes: int, *, rngs: nnx.Rngs):
-        self.backbone, self.head = backbone, nn.Dense(features, num_classes, rngs=rngs)
+    def __init__(self, backbone: nnx.Module, features: int, num_classes: int, *, dtype=None, rngs: nnx.Rngs):
+        self.backbone, self.head = backbone, nn.Dense(features, num_classes, dtype=dtype, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "n h w c"], *, train: bool, tap: Callable[[str, Array], Array] = lambda name, x: x
@@ -223,6 +232,8 @@ def _put(parent: Any, key: Any, value: Any) -> None:
 
 
 def _check_patterns(filter: Filter, names: list[str]) -> None:
+    if isinstance(filter, _AllBut):
+        filter = filter.patterns
     if callable(filter):
         return
     for pattern in [filter] if isinstance(filter, str) else filter:

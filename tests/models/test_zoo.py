@@ -192,8 +192,26 @@ def test_pyramid_goes_from_large_to_small_through_the_tap():
     seen = []
     maps = models.pyramid(model, jnp.ones((1, 8, 12, 1)), tap=lambda name, y: (seen.append(name), 0 * y)[1])
     assert seen == ["down1", "down2", "up1", "logits"]
-    assert [(name, y.shape) for name, y in maps.items()] == [("logits", (1, 8, 12, 2)), ("down2", (1, 4, 6, 2))]
+    assert [(name, y.shape) for name, y in maps.items()] == [("up1", (1, 8, 12, 1)), ("down2", (1, 4, 6, 2))]
     assert not any(y.any() for y in maps.values())
+
+
+def test_pyramid_ends_before_maps_of_class_scores():
+    maps = lambda x: models.pyramid(models.create("squeezenet1_1", num_classes=7, rngs=nnx.Rngs(0)), x)
+    found = jax.eval_shape(maps, jnp.ones((1, 64, 64, 3)))
+    assert list(found)[-1] == "fire9"
+    assert found["fire9"].shape == (1, 3, 3, 512)
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet20", "lenet5", "dense", "plain"])
+def test_small_networks_compute_in_bfloat16(name):
+    model = models.create(name, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(0), (2, *models.image_size(name), 3 if name == "cifar_resnet20" else 1))
+    taken = {}
+    y = model(x, train=False, tap=lambda name, value: taken.setdefault(name, value))
+    assert {value.dtype for value in taken.values()} == {jnp.dtype("bfloat16")}
+    exact = models.create(name, rngs=nnx.Rngs(0))(x, train=False)
+    np.testing.assert_allclose(y, exact, atol=0.05 * np.abs(exact).max())
 
 
 def test_zero_init_residual_starts_as_the_identity():

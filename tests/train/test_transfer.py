@@ -125,3 +125,23 @@ def test_fit_head_refuses(change, message):
 def test_fit_head_refuses_labels_beyond_the_outputs():
     with pytest.raises(ValueError, match="labels from 0 to 2, 2 outputs"):
         fit_head(network(2), toy().train, prepare)
+
+
+def test_head_without_a_bias_is_fitted_without_one():
+    class Net(nnx.Module):
+        head_name = "last"
+
+        def __init__(self, rngs):
+            self.last = nn.Dense(2, 2, use_bias=False, rngs=rngs)
+
+        def __call__(self, x, *, train, tap=None):
+            return self.last(x[:, 0, 0])
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(60, dtype=np.int32) % 2
+    images = rng.integers(100, 110, (60, 1, 1, 2), np.uint8)
+    images[labels == 1, ..., 0] += 40  # the classes lie on two rays from the origin
+    prepare = lambda images: jnp.asarray(images) / 255
+    model = fit_head(Net(nnx.Rngs(0)), Split(images, labels), prepare, l2=1e-3)
+    right = outputs(model, images, prepare).argmax(1) == labels
+    assert right.mean() > 0.95

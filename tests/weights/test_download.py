@@ -120,3 +120,23 @@ def test_load_takes_a_card(tmp_path, monkeypatch):
         loaded = weights.load(nn.Dense(3, 4, rngs=nnx.Rngs(2)), card_of(f"{address}/b.safetensors", data))
     np.testing.assert_array_equal(loaded.kernel[...], model.kernel[...])
     assert (tmp_path / "cache/b.safetensors").exists()
+
+
+def test_load_takes_a_url(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXCNN_CACHE", str(tmp_path / "cache"))
+    layer, file = nn.Dense(2, 3, rngs=nnx.Rngs(0)), tmp_path / "layer.safetensors"
+    weights.save(layer, file)
+    blank = lambda: nn.Dense(2, 3, rngs=nnx.Rngs(1))
+    with serving(file.read_bytes()) as (address, asked):
+        for _ in range(2):
+            np.testing.assert_array_equal(
+                weights.load(blank(), f"{address}/layer.safetensors").kernel[...], layer.kernel[...]
+            )
+        assert len(asked) == 1
+        weights.load(blank(), f"{address}/other/layer.safetensors")  # another file may have the same ending
+        assert len(asked) == 2
+        with pytest.raises(WeightFileError, match="the sha256 of .* must begin with 'abc'"):
+            weights.load(blank(), f"{address}/third.safetensors", sha256="abc")
+        weights.load(blank(), f"{address}/third.safetensors", sha256=weights.sha256_of(file)[:10].upper())
+        with pytest.raises(WeightFileError, match="the server says 404"):
+            weights.load(blank(), f"{address}/none")

@@ -328,3 +328,28 @@ def test_load_of_the_shared_resnet20(shared):
     np.testing.assert_array_equal(model.bn1.var[...], theirs["bn1.running_var"])
     assert weights.card_with_sha256(weights.sha256_of(file)) == card
     assert jax.tree.all(jax.tree.map(lambda a: bool(jnp.isfinite(a).all()), nnx.state(model, nnx.Param)))
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix"), [("model_state_dict", ""), ("state_dict_ema", "module."), (None, "_orig_mod.")]
+)
+def test_load_finds_the_state_in_a_training_checkpoint(tmp_path, key, prefix):
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(2, 3)
+    state = {prefix + name: value for name, value in layer.state_dict().items()}
+    torch.save(state if key is None else {"epoch": 3, key: state}, tmp_path / "a.pth")
+    loaded = weights.load(nn.Dense(2, 3, rngs=nnx.Rngs(0)), tmp_path / "a.pth")
+    np.testing.assert_array_equal(loaded.kernel[...], layer.weight.detach().numpy().T)
+
+
+def test_load_says_that_a_whole_module_is_a_pickle(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save(torch.nn.Linear(2, 3), tmp_path / "a.pth")
+    with pytest.raises(WeightFileError, match=r"refuses .*a.pth: it holds Python objects \(a pickle\)") as refused:
+        weights.load(nn.Dense(2, 3, rngs=nnx.Rngs(0)), tmp_path / "a.pth")
+    assert "\x1b" not in str(refused.value)
+
+
+def test_save_refuses_class_names_that_are_one_text(tmp_path):
+    with pytest.raises(TypeError, match="save: class_names='cat' is one text"):
+        weights.save(nn.Dense(2, 3, rngs=nnx.Rngs(0)), tmp_path / "a.safetensors", class_names="cat")

@@ -94,3 +94,20 @@ def test_load_takes_a_file_of_timm_whose_head_is_a_convolution(tmp_path):
     for (_, one), (_, other) in zip(nnx.to_flat_state(nnx.state(found)), nnx.to_flat_state(nnx.state(model))):
         if not jax.dtypes.issubdtype(one[...].dtype, jax.dtypes.prng_key):
             np.testing.assert_array_equal(one[...], other[...])
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "efficientnet_v2_s"])
+def test_timms_epsilon_comes_with_its_names(name, tmp_path):
+    graphdef, shapes = nnx.split(nnx.eval_shape(lambda: models.create(name, rngs=nnx.Rngs(0))))
+    is_key = lambda leaf: jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    fill = lambda leaf: jax.random.key(0) if is_key(leaf) else jax.numpy.ones(leaf.shape, leaf.dtype)
+    filled = lambda: nnx.merge(graphdef, jax.tree.map(fill, shapes))
+    epsilons = lambda model: {module.epsilon for _, module in nnx.iter_modules(model) if hasattr(module, "epsilon")}
+    theirs = "timm_small" if name.endswith("small") else "timm_v2"
+    for naming in (theirs, "pytorch"):
+        weights.save(filled(), tmp_path / naming, names=naming)
+    assert epsilons(weights.load(filled(), tmp_path / "pytorch")) == {1e-3}
+    loaded = weights.load(filled(), tmp_path / theirs)
+    assert epsilons(loaded) == {1e-5}
+    weights.save(loaded, tmp_path / "ours")
+    assert epsilons(weights.load(filled(), tmp_path / "ours")) == {1e-5}

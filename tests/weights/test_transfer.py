@@ -241,3 +241,14 @@ def test_a_frozen_model_is_saved_and_loaded_whole(tmp_path):
     loaded = weights.load(weights.freeze(plain(), "blocks.1.*"), tmp_path / "a.safetensors")
     x = jax.random.normal(jax.random.key(0), (2, 28, 28, 1))
     np.testing.assert_array_equal(loaded(x, train=False), model(x, train=False))
+
+
+def test_freeze_refuses_an_exception_that_there_is_not():
+    with pytest.raises(ValueError, match=r"freeze: no parameter is named like 'logit\.\*'"):
+        weights.freeze(LeNet5(rngs=nnx.Rngs(0)), weights.all_but("logit.*"))
+
+
+def test_new_head_of_a_convolution_computes_in_its_dtype():
+    model = models.create("squeezenet1_1", num_classes=4, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    changed = weights.replace_head(model, 3, rngs=nnx.Rngs(1))
+    assert jax.eval_shape(lambda x: changed(x, train=False), jnp.ones((1, 33, 33, 3))).dtype == jnp.bfloat16
