@@ -15,7 +15,8 @@ Common arguments:
         one int, `(low, high)` pair or name an axis.
     padding_mode: "zeros", "reflect", "replicate", "circular" or "symmetric".
     groups: the channels are cut into this many blocks, block g of the output sees block g of the input alone.
-    lowering: "auto", or the name of the one to force.
+    lowering: "auto", or the name of the one to force. The bound of "winograd" and "fft", which "auto" takes where they are
+        faster, is of the largest pixel in reach, not of each: beside a pixel of 1e6 small ones lose digits, NaN spreads.
 """
 
 from collections.abc import Sequence
@@ -60,11 +61,12 @@ def conv(
     _check.one_of("conv", "padding_mode", padding_mode, MODES)
     options = {"stride": stride, "dilation": dilation, "name": "conv"}
     window = Window.resolve(kernel.shape[:-2], x.shape[1:-1], padding=padding, **options)
+    case = engine.case_of("conv", x, kernel, window=window, groups=groups, space=x.shape[1:-1])
+    check_size("conv", case)
     if padding_mode != "zeros":
         x = pad_pairs("conv", x, window.padding, padding_mode)
         window = Window.resolve(kernel.shape[:-2], x.shape[1:-1], **options)
-    case = engine.case_of("conv", x, kernel, window=window, groups=groups, space=x.shape[1:-1])
-    check_size("conv", case)
+        case = case.replace(window=window, space=x.shape[1:-1])
     check_lowering("conv", case, lowering)
     y = engine.conv(x, kernel, window, groups=groups, lowering=lowering)
     return y if bias is None else y + bias

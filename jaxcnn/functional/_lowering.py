@@ -37,7 +37,9 @@ def check_size(name: str, case: Case) -> None:
     longest = max(*case.space, *case.outputs, *case.window.span, *case.window.stride)
     if longest > LARGEST:
         raise ValueError(f"{name}: an axis of {longest} pixels overflows 32 bits; use a smaller window or padding")
-    for what, shape in (("input", case.x_shape), ("result", case.y_shape)):
+    around = tuple(n + low + high for n, (low, high) in zip(case.space, case.window.padding))
+    padded = (case.n, *(max(n, size) for n, size in zip(case.space, around)), case.c_in)
+    for what, shape in (("padded input", padded), ("result", case.y_shape)):
         count = jnp.dtype(case.dtype).itemsize
         for size in shape:
             count *= size

@@ -22,6 +22,16 @@ ERRORS = {
         ValueError,
         f"conv2d: kernel is float32[3,6,4]; it must have 2 sizes, then c_in // groups and c_out {SX}",
     ),
+    "padding beyond 32 bits": (
+        partial(F.conv2d, X, KERNEL, padding=2**31, padding_mode="replicate"),
+        ValueError,
+        "conv2d: an axis of 4294967301 pixels overflows 32 bits; use a smaller window or padding",
+    ),
+    "padding beyond any memory": (
+        partial(F.conv2d, X, KERNEL, padding=2**20, padding_mode="replicate"),
+        ValueError,
+        "conv2d: the padded input (2, 2097159, 2097157, 6) of float32 takes 196609 GiB; use smaller arrays",
+    ),
     "kernel list": (
         partial(F.conv2d, X, [1.0]),
         TypeError,

@@ -75,6 +75,11 @@ LOWERINGS: dict[str, ModuleType] = {
 }
 
 
+UNITS = {"direct", "patches"}  # on GPU and TPU these add 16-bit floats in float32 by themselves
+WRITTEN_OUT = {"patches", "fold", "phases", "subpixel", "rows", "shifted", "planes", "tap_sum", "border", "row_loop"}
+TAPS, DEPTHWISE_TAPS, RESIDUES = 100, 256, 64  # the most that compile in about half a second
+
+
 class Rule(NamedTuple):
     """One row: the lowering, when it is the choice, and why."""
 
@@ -200,11 +205,21 @@ ELSEWHERE: tuple[Rule, ...] = (
 )
 
 
+def _long(lowering: str, case: Case) -> bool:
+    """Whether the program would be too long: taps and residues of the stride are written out one by one."""
+    if lowering not in WRITTEN_OUT or lowering == "patches" and patches.tiles(case):
+        return False
+    residues = prod(case.window.stride) if case.direction == "input_grad" else 1
+    return case.taps > (DEPTHWISE_TAPS if depthwise(case) else TAPS) or residues > RESIDUES
+
+
 def rank(case: Case, forced: str = "auto") -> tuple[tuple[str, bool, str], ...]:
     """Every lowering as `(name, whether it can run, why)`, the one that runs first."""
     rules = CPU if case.platform == "cpu" else ELSEWHERE
     able = {name: LOWERINGS[name].supports(case) for name in LOWERINGS}
-    held = [rule for rule in rules if able[rule.lowering] is None and rule.when(case)]
+    held = [
+        rule for rule in rules if able[rule.lowering] is None and not _long(rule.lowering, case) and rule.when(case)
+    ]
     rows = {rule.lowering: rule.reason for rule in reversed(held)}
     order = [*dict.fromkeys(rule.lowering for rule in held), *(name for name in LOWERINGS if name not in rows)]
     if forced != "auto" and able[forced] is None:
@@ -222,5 +237,8 @@ def choose(case: Case, forced: str = "auto") -> str:
 
 
 def evaluate(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
-    """The case by the lowering chosen for it."""
-    return getattr(LOWERINGS[choose(case, lowering)], case.direction)(a, b, case)
+    """The case by the lowering chosen for it; what does not add within a convolution or product adds in float32."""
+    chosen, dtype = choose(case, lowering), case.result_dtype
+    if chosen not in UNITS and case.adds_in != case.dtype:
+        a, b, case = a.astype(case.adds_in), b.astype(case.adds_in), case.replace(dtype=case.adds_in)
+    return getattr(LOWERINGS[chosen], case.direction)(a, b, case).astype(dtype)

@@ -51,7 +51,7 @@ def supports(case: Case, transform: Transform) -> str | None:
     w = case.window
     if w.size != (3, 3) or set(w.stride) != {1} or set(w.dilation) != {1} or case.groups != 1:
         return "it needs a 3×3 window at stride 1 without dilation and groups"
-    if case.widened not in ("float32", "float64"):
+    if case.adds_in not in ("float32", "float64"):
         return f"it needs floating point, here is {case.dtype}"
     if _kernel_bytes(case, transform) > LARGEST:
         return f"the transformed kernel takes {_kernel_bytes(case, transform) >> 20} MiB; at most {LARGEST >> 20}"

@@ -22,7 +22,7 @@ MOST_BYTES = 64 << 20
 
 def supports(case: Case) -> str | None:
     """float32 and float64, while the spectra fit into memory, on one device."""
-    if case.widened not in ("float32", "float64"):
+    if case.adds_in not in ("float32", "float64"):
         return f"it needs floating point of 32 or 64 bits, here is {case.dtype}"
     spectrum = 8 * prod(_lengths(case)) * (case.n * (case.c_in + case.c_out) + case.c_in_of_group * case.c_out)
     if spectrum > MOST_BYTES:

@@ -1,6 +1,9 @@
 """What runs, what `explain` says of it, and the errors of what cannot run."""
 
+import re
+
 import jax
+import jax.export
 import jax.numpy as jnp
 import pytest
 
@@ -114,7 +117,7 @@ def test_gpu_runs_direct_but_for_known_holes():
         ({"lowering": "blocks"}, '^conv: lowering "blocks" cannot run this: there are no groups to block; "direct"'),
         ({"lowering": "fast"}, '^conv: lowering=\'fast\' is unknown; use "auto", "direct"'),
         ({"padding": 2**31}, "^conv: an axis of 4294967302 pixels overflows 32 bits; "),
-        ({"padding": 2**20}, "^conv: the result .* takes .* GiB; "),
+        ({"padding": 2**20}, "^conv: the padded input .* takes .* GiB; "),
     ],
 )
 def test_what_cannot_run_says_why(options, message):
@@ -126,3 +129,33 @@ def test_forced_lowering_runs_and_gradients_take_what_they_can():
     forced = jax.grad(lambda k: F.conv(IMAGE, k, lowering="patches").sum())(KERNEL)
     free = jax.grad(lambda k: F.conv(IMAGE, k).sum())(KERNEL)
     assert jnp.allclose(forced, free, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options"),
+    [
+        (((1, 4000, 1), (256, 1, 129)), {"stride": 64, "padding": "valid"}),  # a spectrogram
+        (((8, 32, 32, 3), (32, 32, 3, 64)), {"padding": "valid"}),
+        (((2, 7, 5, 6), (3, 3, 6, 4)), {"stride": 1000}),
+        (((1, 900, 4), (400, 1, 4)), {"groups": 4, "stride": 300, "padding": "valid"}),
+    ],
+)
+def test_long_windows_and_strides_make_short_programs(shapes, options):
+    """What is written out tap by tap takes seconds to compile, and minutes from a thousand taps on."""
+    x, kernel = map(jnp.ones, shapes)
+    loss = lambda x, kernel: F.conv(x, kernel, **options).sum()
+    text = jax.jit(jax.value_and_grad(loss, (0, 1))).lower(x, kernel).as_text()
+    assert text.count("\n") < 250
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize(("lowering", "options"), [("auto", {"groups": 16, "dilation": 2}), ("fft", {"groups": 16})])
+def test_sums_outside_a_unit_are_of_float32_on_every_platform(platform, dtype, lowering, options):
+    x, kernel = jnp.ones((2, 16, 16, 16), dtype), jnp.ones((5, 5, 1, 16), dtype)
+    call = jax.jit(lambda x, kernel: F.conv(x, kernel, **options, lowering=lowering))
+    text = jax.export.export(call, platforms=[platform])(x, kernel).mlir_module()
+    word = "bf16" if dtype == jnp.bfloat16 else "f16"
+    assert not re.search(rf"stablehlo.add.*x{word}>", text)
+    assert ("stablehlo.fft" in text) == (lowering == "fft")
+    assert call(x, kernel).dtype == dtype
