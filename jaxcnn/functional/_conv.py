@@ -15,6 +15,7 @@ Common arguments:
         one int, `(low, high)` pair or name an axis.
     padding_mode: "zeros", "reflect", "replicate", "circular" or "symmetric".
     groups: the channels are cut into this many blocks, block g of the output sees block g of the input alone.
+    (`jax.default_matmul_precision` around a call says what GPU and TPU multiply in, and its gradients keep it.)
     lowering: "auto", or the name of the one to force. The bound of "winograd" and "fft", which "auto" takes where they are
         faster, is of the largest pixel in reach, not of each: beside a pixel of 1e6 small ones lose digits, NaN spreads.
 """

@@ -5,6 +5,7 @@ On XLA:CPU 16-bit floats are widened before and rounded once after; elsewhere th
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from ..lowering import Case, evaluate, evaluate_stacked
 from ._sharding import constrain, explicit
 
 
-def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, **params):
+def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, precision, **params):
     """The lowering rule of all three primitives; `platform` None stands for every one without its own."""
     platform = platform or _other(ctx)
     case = case_of(direction, *ctx.avals_in, **params).replace(platform=platform, partitioned=partitioned(ctx))
@@ -26,7 +27,8 @@ def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, **params
         y = compute(a, b, case, lowering=params["lowering"], stacked=params["stacked"])
         return constrain(y, result.sharding) if explicit(result) else y
 
-    return inlined(lambda a, b: [run(a, b)], ctx, a, b)
+    with nullcontext() if precision is None else jax.default_matmul_precision(precision):
+        return inlined(lambda a, b: [run(a, b)], ctx, a, b)
 
 
 def inlined(function: Callable[..., list[Array]], ctx, *operands):

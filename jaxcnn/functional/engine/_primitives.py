@@ -9,6 +9,7 @@ mode. Parameters of every primitive, all hashable:
     lowering                the name of a forced lowering, or "auto"
     stacked                 both operands, and the result, have one more axis in front: independent problems (from vmap)
     sharding                of the result on explicit mesh axes; None: derived from the operands
+    precision               `jax.default_matmul_precision` where the function was called; derivatives keep it
 
 What runs is decided when the program is lowered, when platform and devices are known.
 """
@@ -57,6 +58,7 @@ def _bind(primitive: Primitive, a: Array, b: Array, window, groups, space, lower
         lowering=lowering,
         stacked=False,
         sharding=None,
+        precision=jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
     )
 
 
@@ -94,7 +96,7 @@ def _primitive(direction: str) -> Primitive:
 
 
 def _run(primitive: Primitive):
-    names = ("window", "groups", "space", "lowering", "stacked", "sharding")
+    names = ("window", "groups", "space", "lowering", "stacked", "sharding", "precision")
     return jax.jit(lambda a, b, **params: primitive.bind(a, b, **params), static_argnames=names)
 
 

@@ -159,3 +159,21 @@ def test_sums_outside_a_unit_are_of_float32_on_every_platform(platform, dtype, l
     assert not re.search(rf"stablehlo.add.*x{word}>", text)
     assert ("stablehlo.fft" in text) == (lowering == "fft")
     assert call(x, kernel).dtype == dtype
+
+
+@pytest.mark.parametrize("function", [F.conv, F.conv_transpose])
+@pytest.mark.parametrize("vmapped", [False, True])
+def test_precision_of_the_call_holds_for_its_gradients(function, vmapped):
+    def loss(x, kernel):
+        with jax.default_matmul_precision("highest"):
+            return (function(x, kernel) ** 2).sum()
+
+    step = jax.grad(loss, (0, 1))
+    step = jax.vmap(step, (0, None)) if vmapped else step
+    x, kernel = jnp.ones((3,) * vmapped + (2, 9, 9, 8)), jnp.ones((3, 3, 8, 8))
+    text = jax.export.export(jax.jit(step), platforms=["cuda"])(x, kernel).mlir_module()
+    convolutions = re.findall(r"stablehlo.convolution.*", text)
+    assert len(convolutions) == 3
+    assert all("HIGHEST" in line for line in convolutions)
+    plain = jax.export.export(jax.jit(jax.grad(lambda x, k: function(x, k).sum(), 1)), platforms=["cuda"])
+    assert "HIGHEST" not in plain(jnp.ones((2, 9, 9, 8)), kernel).mlir_module()
