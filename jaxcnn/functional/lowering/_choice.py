@@ -77,7 +77,7 @@ LOWERINGS: dict[str, ModuleType] = {
 
 UNITS = {"direct", "patches"}  # on GPU and TPU these add 16-bit floats in float32 by themselves
 WRITTEN_OUT = {"patches", "fold", "phases", "subpixel", "rows", "shifted", "planes", "tap_sum", "border", "row_loop"}
-TAPS, DEPTHWISE_TAPS, RESIDUES = 100, 256, 64  # the most that compile in about half a second
+TAPS, DEPTHWISE_TAPS, RESIDUES = 128, 256, 64  # the most that compile in about half a second
 
 
 class Rule(NamedTuple):
