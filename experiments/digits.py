@@ -24,7 +24,7 @@ from jaxcnn import models
 from jaxcnn.data import ImageSet, load, preparer
 from jaxcnn.interpret import Summary, capture, summarise
 from jaxcnn.report import Result, classification_page, over_seeds
-from jaxcnn.train import Fitted, fit, run_folder
+from jaxcnn.train import Checkpoints, Fitted, fit, run_folder
 from jaxcnn.train.progress import progress
 
 from .comparison import command, jitter, seen_size
@@ -60,6 +60,8 @@ class Config:
     """The first of the seeds."""
     runs: Path = Path("runs")
     """Folder that keeps the runs, one sub-folder each."""
+    resume: Path | None = None
+    """An unfinished run folder: goes on where its checkpoints stand."""
 
 
 def main(config: Config) -> None:
@@ -73,8 +75,9 @@ def main(config: Config) -> None:
     console.print(summary.table())
     prepare, epochs = preparer(data, size), config.epochs or 0
     with (
-        run_folder(config.runs, "digits", config=config, source=__file__) as run,
+        run_folder(config.runs, "digits", config=config, source=__file__, resume=config.resume) as run,
         progress(epochs, console) as (show, move),
+        Checkpoints(run.path / "checkpoints") as checkpoints,
     ):
         steps = max(1, epochs * (len(data.train) // max(config.batch_size, 1)))
         schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, steps // 10, steps)
@@ -88,6 +91,7 @@ def main(config: Config) -> None:
             seeds=config.seeds,
             seed=config.seed,
             augment=jitter if config.augment else None,
+            checkpoints=checkpoints,
             on_epoch=lambda record: show(run.log(record)),
             on_steps=move,
         )
@@ -162,7 +166,7 @@ def result(config: Config, data: ImageSet, fitted: Fitted, summary: Summary, pre
 def run(arguments: list[str] | None = None) -> None:
     """Reads the command line and runs."""
     config = tyro.cli(Config, args=arguments, description=__doc__)
-    command("digits", lambda: main(config), advice="")
+    command("digits", lambda: main(config))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from jaxcnn import models
 from jaxcnn.augment import random_affine
 from jaxcnn.data import ImageSet, load, preparer
 from jaxcnn.report import Page, confusion, deviation, roc, roc_figure, threshold_for
-from jaxcnn.train import cross_entropy, fit, optimiser, run_folder, schedule
+from jaxcnn.train import Checkpoints, cross_entropy, fit, optimiser, run_folder, schedule
 from jaxcnn.train.progress import progress
 
 from .comparison import command
@@ -54,6 +54,8 @@ class Config:
     """Count both classes alike in the loss."""
     runs: Path = Path("runs")
     """Folder that keeps the runs, one sub-folder each."""
+    resume: Path | None = None
+    """An unfinished run folder: goes on where its checkpoints stand."""
 
 
 def main(config: Config) -> None:
@@ -62,9 +64,9 @@ def main(config: Config) -> None:
     data, validation = read(), read(split="validation")
     if len(data.class_names) != 2:
         raise ValueError(f"{data.name} has {len(data.class_names)} classes; this is about two")
-    with run_folder(config.runs, "xray", config=config, source=__file__) as run:
+    with run_folder(config.runs, "xray", config=config, source=__file__, resume=config.resume) as run:
         both = ImageSet(data.name, data.train, _joined(validation, data.test), data.class_names, data.source)
-        probability, each = _probabilities(config, both)
+        probability, each = _probabilities(config, both, run.path)
         split = len(validation)
         threshold = threshold_for(roc(probability[:split], validation.labels == 1), config.sensitivity)
         curve = roc(probability[split:], data.test.labels == 1)
@@ -99,17 +101,18 @@ def turned(key: Array, x: Array) -> Array:
     return random_affine(key, x, degrees=8, translate=0.07, scale=0.1)
 
 
-def _probabilities(config: Config, data: ImageSet) -> tuple[np.ndarray, np.ndarray]:
+def _probabilities(config: Config, data: ImageSet, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Of the second class for the images that `fit` tests on: mean of the networks, and each network's."""
     build = lambda rngs: models.create("plain", num_classes=2, widths=config.widths, dropout=0.3, rngs=rngs)
     steps = max(1, config.epochs * (len(data.train) // config.batch_size))
     rate = schedule("cosine", config.learning_rate, steps, warmup=0.1)
     weights = jnp.asarray(data.class_weights()) if config.balance else None
-    with progress(config.epochs) as (show, move):
+    with progress(config.epochs) as (show, move), Checkpoints(folder / "checkpoints") as checkpoints:
         fitted = fit(
             build, data, preparer(data, data.image_shape[:2]), optimiser("adamw", rate, weight_decay=0.05),
             epochs=config.epochs, batch_size=config.batch_size, seeds=config.seeds, seed=config.seed,
-            loss=partial(cross_entropy, class_weights=weights), augment=turned, on_epoch=show, on_steps=move,
+            loss=partial(cross_entropy, class_weights=weights), augment=turned, checkpoints=checkpoints,
+            on_epoch=show, on_steps=move,
         )  # fmt: skip
     each = np.asarray(nn.softmax(fitted.test_logits)[..., 1])  # (seeds, n)
     return each.mean(0), each

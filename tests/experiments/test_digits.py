@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +35,37 @@ def test_digits_writes_a_finished_run(tmp_path):
     assert lead.endswith("(2 seeds)")
     files = {file.name for file in folder.iterdir()}
     assert files == {
-        "config.json", "digits.py", "metrics.jsonl", "parameters.safetensors", "report.html", "versions.json",
+        "checkpoints", "config.json", "digits.py", "metrics.jsonl", "parameters.safetensors", "report.html", "versions.json",
     }  # fmt: skip
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     mean = sum(lines[-1]["test_accuracy"]) / 2
     assert f"test accuracy {mean:.3f} " in lead
     assert "data:image/png" in (folder / "report.html").read_text()
+
+
+def test_digits_stopped_and_resumed_gives_the_same_answer(tmp_path, capsys, monkeypatch):
+    from experiments import digits as experiment
+    from jaxcnn.train import Stopped
+
+    options = {"epochs": 3, "seeds": 1, "batch_size": 600}
+    experiment.main(experiment.Config(**options, runs=tmp_path / "whole"))
+    whole = capsys.readouterr().out.splitlines()[-1]
+    real = experiment.progress
+
+    @contextmanager
+    def stopping(*arguments):
+        with real(*arguments) as (show, move):
+            stop = lambda done, total: os.kill(os.getpid(), signal.SIGTERM) if done == 4 else move(done, total)
+            yield show, stop
+
+    monkeypatch.setattr(experiment, "progress", stopping)
+    with pytest.raises(Stopped, match=r"fit: SIGTERM at step 4 .*; saved in"):
+        experiment.main(experiment.Config(**options, runs=tmp_path / "parts"))
+    monkeypatch.undo()
+    (folder,) = (tmp_path / "parts" / "digits").iterdir()
+    capsys.readouterr()
+    experiment.main(experiment.Config(**options, runs=tmp_path / "parts", resume=folder))
+    assert capsys.readouterr().out.splitlines()[-1] == whole
 
 
 @pytest.mark.parametrize(
