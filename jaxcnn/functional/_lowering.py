@@ -12,6 +12,7 @@ from .lowering import DIRECTIONS, LOWERINGS, Case, rank
 
 LARGEST = 2**31 - 1  # XLA counts pixels of an axis in 32 bits
 MOST_BYTES = 1 << 40
+PLATFORMS = ("cpu", "gpu", "cuda", "rocm", "tpu")
 
 
 def check_lowering(name: str, case: Case, lowering: str) -> None:
@@ -58,7 +59,15 @@ class Explanation:
     cases: tuple[Case, ...]
 
     def chosen(self, direction: str = "conv", convolution: int = 0) -> str:
-        """The lowering that runs."""
+        """The lowering that runs.
+
+        Raises: ValueError for a direction or a convolution that there is not.
+        """
+        if (convolution, direction) not in self.rankings:
+            there = f"{len(self.cases)} convolutions, each with {', '.join(DIRECTIONS)}"
+            raise ValueError(
+                f"explain: there is no direction {direction!r} of convolution {convolution}; there are {there}"
+            )
         return self.rankings[convolution, direction][0][0]
 
     def __str__(self) -> str:
@@ -94,17 +103,21 @@ def explain(
         parameter_shapes: the kernel's shape, or several.
         platform: "cpu", "gpu" or "tpu"; the default backend's where None.
 
-    Raises: as `function` for arguments that do not fit.
+    A transposed convolution is listed as the convolution whose adjoint it is: what runs forward is its "input_grad".
+
+    Raises: as `function` for arguments that do not fit; ValueError for another platform.
 
     >>> from jaxcnn import functional as F
     >>> F.explain(F.conv2d, (8, 56, 56, 64), (1, 1, 64, 256), platform="cpu").chosen("kernel_grad")
     'patches'
     """
     platform = platform or jax.default_backend()
+    if platform not in PLATFORMS:
+        raise ValueError(f"explain: platform={platform!r} is unknown; use {', '.join(PLATFORMS)}")
     arrays = [jax.ShapeDtypeStruct(tuple(shape), jnp.dtype(dtype)) for shape in (x_shape, *parameter_shapes)]
     program = jax.make_jaxpr(lambda *arrays: function(*arrays, **options))(*arrays)
     found = list(engine.convolutions(program.jaxpr))
-    cases = tuple(case.replace(platform="gpu" if platform == "cuda" else platform) for case, _ in found)
+    cases = tuple(case.replace(platform="gpu" if platform in ("cuda", "rocm") else platform) for case, _ in found)
     rankings = {}
     for index, (case, (_, forced)) in enumerate(zip(cases, found)):
         for direction in DIRECTIONS:

@@ -177,3 +177,15 @@ def test_precision_of_the_call_holds_for_its_gradients(function, vmapped):
     assert all("HIGHEST" in line for line in convolutions)
     plain = jax.export.export(jax.jit(jax.grad(lambda x, k: function(x, k).sum(), 1)), platforms=["cuda"])
     assert "HIGHEST" not in plain(jnp.ones((2, 9, 9, 8)), kernel).mlir_module()
+
+
+def test_explain_refuses_what_there_is_not():
+    with pytest.raises(ValueError, match="explain: platform='Cpu' is unknown; use cpu, gpu"):
+        F.explain(F.conv2d, (2, 8, 8, 16), (3, 3, 16, 16), platform="Cpu")
+    found = F.explain(F.conv2d, (2, 8, 8, 16), (3, 3, 16, 16))
+    with pytest.raises(
+        ValueError, match="no direction 'forward' of convolution 0; there are 1 convolutions, each with conv, "
+    ):
+        found.chosen("forward")
+    with pytest.raises(ValueError, match="of convolution 0; there are 0 convolutions"):
+        F.explain(lambda x: x + 1, (2, 8, 8, 16)).chosen()
