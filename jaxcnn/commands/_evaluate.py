@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from jaxcnn.data import UnreadableImage, is_path, load, split_named
 from jaxcnn.weights import Card, cut
 
-from ._known import Known, class_count, class_names, known, score
+from ._known import Known, class_names, known, score
 from ._pictures import Picture, batched, files_of, read
 
 
@@ -118,7 +118,7 @@ def _part(root: Path, split: str) -> Path:
 
 def _numbers(folder: Path, names: list[str], chosen: Known) -> list[int]:
     """Which output of the model each class folder is."""
-    count = class_count(chosen)
+    count = chosen.outputs
     known = class_names(chosen, None, count)
     if set(names) <= set(known):
         return [known.index(name) for name in names]

@@ -38,14 +38,25 @@ class Known(NamedTuple):
 
     def logits(self):
         """A compiled function of cut pictures, uint8 `(n, h, w, 3)`."""
-        graphdef, state = nnx.split(self.model)
-        card = self.card
-
-        def forward(state, images: Array) -> Array:
-            return nnx.merge(graphdef, state)(weights.normalise(card, images), train=False).astype(jnp.float32)
-
+        forward, state = self._forward()
         compiled = jax.jit(forward)
         return lambda images: np.asarray(compiled(state, images))
+
+    @property
+    def outputs(self) -> int:
+        """Classes that the model tells apart."""
+        picture = jax.ShapeDtypeStruct((1, *self.card.image_size, 3), jnp.uint8)
+        return jax.eval_shape(*self._forward(), picture).shape[-1]
+
+    def _forward(self):
+        """A function of the model's arrays and cut pictures, and these arrays."""
+        graphdef, state = nnx.split(self.model)
+
+        def forward(state, images: Array) -> Array:
+            x = weights.normalise(self.card, images)
+            return nnx.merge(graphdef, state)(x, train=False).astype(jnp.float32)
+
+        return forward, state
 
 
 def known(model: str | None, source: str, card: str | None, sha256: str | None, console: Console) -> Known:
@@ -91,14 +102,6 @@ def class_names(known: Known, labels: Path | None, count: int) -> list[str]:
     if len(lines) != count:
         raise ValueError(f"{file} names {len(lines)} classes; the model has {count}")
     return lines
-
-
-def class_count(known: Known) -> int:
-    """Outputs of the model."""
-    graphdef, state = nnx.split(known.model)
-    h, w = known.card.image_size
-    x = jax.ShapeDtypeStruct((1, h, w, 3), jnp.float32)
-    return jax.eval_shape(lambda state, x: nnx.merge(graphdef, state)(x, train=False), state, x).shape[-1]
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> str:

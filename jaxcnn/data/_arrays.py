@@ -11,7 +11,7 @@ from ._images import Split
 def split_of(images: Any, labels: Any) -> Split:
     """Images `(n, h, w, c)` or `(n, h, w)`, uint8, and integer labels `(n,)`, each as an array or a list.
 
-    Raises: ValueError if channels or sizes are mixed, or for another dtype.
+    Raises: ValueError if channels or sizes are mixed, for another dtype, or labels out of range.
     """
     if isinstance(images, (list, tuple)):
         images = _stacked(images)
@@ -28,7 +28,7 @@ def split_of(images: Any, labels: Any) -> Split:
         raise ValueError(
             f"load: the labels are {labels.dtype}{list(labels.shape)}; they must be integers (n,), the class of each"
         )
-    if len(labels) and not -1 <= labels.min() <= labels.max() < 2**31:
+    if len(labels) and not 0 <= labels.min() <= labels.max() < 2**31:
         raise ValueError(
             f"load: the labels run from {labels.min()} to {labels.max()}; the first class is 0, each has its number"
         )
@@ -38,11 +38,9 @@ def split_of(images: Any, labels: Any) -> Split:
 def names_of(labels: np.ndarray, given: Sequence[str] | None) -> tuple[str, ...]:
     """The names of the classes; their numbers where none are given.
 
-    Raises: ValueError for labels out of range, a class without an image, or a single class.
+    Raises: ValueError for a class without an image, or a single class.
     """
     found = np.unique(labels)
-    if len(labels) and found[0] < 0:
-        raise ValueError(f"load: the labels run from {found[0]} to {found[-1]}; the first class is 0")
     if given is None and len(found) and len(found) != found[-1] + 1:
         missing = int(np.flatnonzero(found != np.arange(len(found)))[0])
         raise ValueError(

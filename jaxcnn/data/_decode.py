@@ -19,7 +19,6 @@ from jaxcnn.geometry import per_axis
 
 RULES = ("crop", "pad", "stretch")
 WIDE = ("I;16", "I;16B", "I;16L", "I")
-TO_8_BITS = {255: 1, 65535: 257}  # the largest value that there may be: what it is divided by
 
 
 class UnreadableImage(ValueError):
@@ -66,8 +65,8 @@ def decode(
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             return fitted(_colours(ImageOps.exif_transpose(image), channels), size, resize)
-    except UnreadableImage as error:
-        raise error if str(error).startswith(where) else UnreadableImage(f"{where}: {error}") from None
+    except UnreadableImage:
+        raise
     except UnidentifiedImageError:
         raise UnreadableImage(f"{where}: it is no picture of a kind that Pillow knows") from None
     except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, …
@@ -100,19 +99,17 @@ def fitted(image: Any, size: tuple[int, int] | None, resize: str) -> UInt8[np.nd
 def _narrowed(pixels: np.ndarray, mode: str) -> np.ndarray:
     """Grey of 16 or 32 bits, or floats from 0 to 1, as uint8.
 
-    Raises: UnreadableImage if the numbers are no colours of that kind.
+    Raises: ValueError if the numbers are no colours of that kind.
     """
     low, high = (pixels.min(), pixels.max()) if pixels.size else (0, 0)
     if mode == "F":
         if not 0 <= low <= high <= 1:
-            raise UnreadableImage(
-                f"its floats run from {low:g} to {high:g}; bring them to [0, 1], or save 8 or 16 bits"
-            )
+            raise ValueError(f"its floats run from {low:g} to {high:g}; bring them to [0, 1], or save 8 or 16 bits")
         return np.round(pixels * 255).astype(np.uint8)
     most = 255 if mode == "I" and high <= 255 else 65535
     if not 0 <= low <= high <= most:
-        raise UnreadableImage(f"its numbers run from {low} to {high}; they must be from 0 to 65535")
-    return (pixels.astype(np.int64) // TO_8_BITS[most]).astype(np.uint8)
+        raise ValueError(f"its numbers run from {low} to {high}; they must be from 0 to 65535")
+    return (pixels.astype(np.int64) // (most // 255)).astype(np.uint8)
 
 
 def _colours(image: Any, channels: int) -> Any:

@@ -125,7 +125,9 @@ def fit(
     )  # fmt: skip
     keys, numbers = members_of(seeds, seed, hyper)
     state = programs.initialise(build, keys, numbers)
-    identity = _identity(data, batch_size, seeds, seed, hyper) | {"ema": ema, "compute_dtype": _name(compute_dtype)}
+    identity = {}
+    if checkpoints is not None:  # it reads all images
+        identity = _identity(data, batch_size, seeds, seed, hyper) | {"ema": ema, "compute_dtype": _name(compute_dtype)}
     run = Runner(programs, data, state, epochs, steps_per_call, seed=seed, identity=identity)
     with closing(run.feed):
         if checkpoints is not None:

@@ -22,7 +22,7 @@ from jaxcnn.data import Prepare
 
 from ._losses import cross_entropy
 
-OF_MIX = np.uint32(2**32 - 1)  # beside the keys that `augment.compose` makes of the same one, which count from 0
+ASIDE = np.uint32(2**32 - 1)  # folded into a key beside what counts from 0 there: steps, and those of `augment.compose`
 Build = Callable[[nnx.Rngs], nnx.Module]
 Mix = Callable[[Array, Array, Array], tuple[Array, Array]]  # (key, prepared images, labels) → images, labels or shares
 Views = Callable[[Array], tuple[Array, ...]]  # prepared images → the images as they are, mirrored, …
@@ -179,8 +179,7 @@ def make_batch_step(
     1.0
     """
     update = _make_update(step, prepare, augment, mix, sharding)
-    draws = np.uint32(2**32 - 1)  # beside the keys of the steps, which count from 0
-    return lambda state, images, labels: update(state, jax.random.fold_in(state.key, draws), images, labels)
+    return lambda state, images, labels: update(state, jax.random.fold_in(state.key, ASIDE), images, labels)
 
 
 def make_evaluate(
@@ -202,8 +201,7 @@ def make_evaluate(
         model = nnx.merge(graphdef, *state.evaluated, copy=True)
 
         def logits(batch: Array) -> Array:
-            x = prepare(batch)
-            x = x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
+            x = _prepared(prepare, batch, sharding)
             seen = (x,) if views is None else views(x)
             stacked = jnp.stack([model(view, train=False) for view in seen])  # (views, batch, k)
             return jnp.average(stacked, 0, None if weights is None else jnp.asarray(weights, stacked.dtype))
@@ -236,16 +234,21 @@ def _make_update(step: Callable, prepare: Prepare, augment: Augment | None, mix:
     """`(state, key, images uint8, labels) → (state, metrics)`: prepared, augmented, mixed with a key of the step's own."""
 
     def update(state: TrainState, key: Array, images: Array, labels: Array):
-        x = prepare(images)
-        x = x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
+        x = _prepared(prepare, images, sharding)
         own = jax.random.fold_in(key, state.step)
         if augment is not None:
             x = augment(own, x)
         if mix is not None:
-            x, labels = mix(jax.random.fold_in(own, OF_MIX), x, labels)
+            x, labels = mix(jax.random.fold_in(own, ASIDE), x, labels)
         return step(state, x, labels)
 
     return update
+
+
+def _prepared(prepare: Prepare, images: Array, sharding: jax.sharding.Sharding | None) -> Array:
+    """A batch as the model takes it, where it lies on the devices that share it."""
+    x = prepare(images)
+    return x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
 
 
 def _chain(optimiser: Optimiser, hyper: Any) -> optax.GradientTransformation:

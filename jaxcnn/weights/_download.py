@@ -66,11 +66,13 @@ def fetch(
     ...
     jaxcnn.weights._files.WeightFileError: fetch: squeezenet1_1.iandola is not to be had by URL; give the path of its file
     """
-    url, expected = (card, sha256) if isinstance(card, str) else (card.url, sha256 or card.sha256)
-    if url is None:
-        raise WeightFileError(f"fetch: {card.name} is not to be had by URL; give the path of its file")  # type: ignore[union-attr]
+    if isinstance(card, str):  # two URLs may end alike
+        url, expected, own = card, sha256, f"{hashlib.sha256(card.encode()).hexdigest()[:8]}-"
+    elif card.url is None:
+        raise WeightFileError(f"fetch: {card.name} is not to be had by URL; give the path of its file")
+    else:
+        url, expected, own = card.url, sha256 or card.sha256, ""
     folder = Path(cache) if cache is not None else cache_folder()
-    own = f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-" if isinstance(card, str) else ""  # two URLs may end alike
     path = folder / (own + (Path(urlsplit(url).path).name or "weights"))
     if path.exists() and not sha256_of(path).startswith((expected or "").lower()):  # damaged since it was fetched
         path.unlink()

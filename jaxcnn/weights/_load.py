@@ -56,7 +56,7 @@ def load(model: Model, source: str | Path | Card, *, names: str | None = None, s
     if isinstance(source, Card):
         source, names = fetch(source), names or source.names
     elif isinstance(source, str) and is_url(source):
-        source = fetch(source, sha256=sha256)
+        source, sha256 = fetch(source, sha256=sha256), None  # it has looked
     path = Path(source).expanduser()
     if sha256 is not None:
         check_sha256(path, sha256)
