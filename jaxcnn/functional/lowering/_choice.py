@@ -34,6 +34,7 @@ from . import (
 from ._case import Case
 from ._conditions import (
     beyond,
+    bundled,
     bytes_of_fold,
     bytes_of_g,
     contracted,
@@ -46,10 +47,12 @@ from ._conditions import (
     narrow,
     narrow_gradient,
     short_rows,
+    side_by_side,
     spilling,
     streamed,
     strided_gradient,
     strided_product,
+    tiled,
     tiny,
     wide_map,
 )
@@ -102,7 +105,11 @@ CPU: tuple[Rule, ...] = (
     ),
     Rule(
         "patches",
-        lambda case: patches.tiles(case) and case.direction == "input_grad" and (case.taps >= 16 or case.n == 1),
+        lambda case: (
+            patches.tiles(case)
+            and case.direction == "input_grad"
+            and (case.taps >= 16 or case.n == 1 or case.c_in >= 96)
+        ),
         "windows side by side: one matrix product put back by a reshape",
     ),
     Rule("winograd", deep, "3×3 windows over many channels: 16 products for 36, within the bound of the direct sum"),
@@ -160,6 +167,27 @@ CPU: tuple[Rule, ...] = (
         "a window larger than the image: one matrix product, where XLA:CPU has no fast convolution",
     ),
     Rule("tap_sum", few_channels, "few channels: little to contract but the window"),
+    Rule("patches", side_by_side, "windows side by side: one matrix product, on every core"),
+    Rule(
+        "fold",
+        lambda case: bundled(case) and bytes_of_fold(case) <= 64 << 20,
+        "a volume's gradient, strided or by depth alone: one matrix product, shifted and added",
+    ),
+    Rule(
+        "phases",
+        lambda case: case.rank == 3 and case.groups == 1 and strided_gradient(case),
+        "XLA:CPU multiplies the zeros between strided outputs of volumes",
+    ),
+    Rule(
+        "patches",
+        lambda case: case.rank == 3 and case.direction == "kernel_grad" and prod(case.window.size[1:]) == 1,
+        "a kernel gradient by depth alone: one matrix product",
+    ),
+    Rule(
+        "depth_sum",
+        lambda case: case.taps > 1 and case.window.size[0] <= 16,
+        "XLA:CPU has no tuned convolution of volumes: planes, a tap of the depth at a time",
+    ),
     Rule(
         "subpixel",
         lambda case: case.rank == 2 and case.c_in <= 4 and case.taps >= 25 and case.n >= 4 and wide_map(case),
@@ -173,16 +201,11 @@ CPU: tuple[Rule, ...] = (
     Rule("patches", strided_product, "a strided kernel gradient of many channels: one matrix product"),
     Rule(
         "images",
-        lambda case: case.c_in >= 32 and max(case.c_in, case.c_out) <= 64 and spilling(case),
+        lambda case: case.c_in >= 32 and max(case.c_in, case.c_out) <= 64 and spilling(case) and not tiled(case),
         "a kernel gradient to few channels: what is read for each tap leaves the cache",
     ),
     Rule("winograd", filtered, "3×3 windows: 16 products for 36, within the bound of the direct sum"),
     Rule("patches", many_channels, "many channels: one matrix product"),
-    Rule(
-        "depth_sum",
-        lambda case: wide_map(case) and (prod(case.window.size[1:]) > 1 or case.direction == "kernel_grad"),
-        "XLA:CPU has no tuned convolution of volumes: planes, a tap of the depth at a time",
-    ),
     Rule(
         "planes",
         lambda case: case.taps * case.c_in <= 150 and 4 * case.positions * case.taps * case.c_in >= 4 << 20,
@@ -210,7 +233,10 @@ def _long(lowering: str, case: Case) -> bool:
     if lowering not in WRITTEN_OUT or lowering == "patches" and patches.tiles(case):
         return False
     residues = prod(case.window.stride) if case.direction == "input_grad" else 1
-    return case.taps > (DEPTHWISE_TAPS if depthwise(case) else TAPS) or residues > RESIDUES
+    most = DEPTHWISE_TAPS if depthwise(case) else TAPS
+    if lowering == "phases" and case.rank == 3:
+        most *= 4  # a phase of a volume has an eighth of the taps at stride 2
+    return case.taps > most or residues > RESIDUES
 
 
 def rank(case: Case, forced: str = "auto") -> tuple[tuple[str, bool, str], ...]:

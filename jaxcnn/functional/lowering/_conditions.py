@@ -2,13 +2,13 @@
 
 from math import prod
 
-from . import _winograd, fft, winograd
+from . import _winograd, fft, patches, winograd
 from ._case import NEWER, Case
 
 SPILLS = 4 << 20  # bytes of g, beside which a kernel gradient's other operands leave the cache
 STREAMS = NEWER  # XLA:CPU reads a large 1×1 convolution faster than a product; 0.10.2 at half the rate
 # channels and multiply-adds from which 16 products for 36 pay for their transforms on maps of any size
-DEEP = (256, 1_700_000_000)
+DEEP = (256, 1 << 28)
 PAYS = (128, 1 << 28) if NEWER else DEEP  # 0.12 runs these convolutions at half the rate of 0.10.2
 
 
@@ -78,7 +78,31 @@ def filtered(case: Case) -> bool:
     if case.direction == "kernel_grad":
         many = wide and work >= 1 << 28 and (case.n >= 4 or channels >= 128 or bytes_of_g(case) >= SPILLS)
         return channels >= 64 and many or channels >= 128 and bytes_of_g(case) >= SPILLS // 2
-    return wide and channels >= 128 and work >= (1 << 31 if case.direction == "conv" else 1 << 29) or _pays(case, *PAYS)
+    if on_one_core(case):
+        return channels >= 64 and work >= 1 << 24
+    enough = channels >= 128 and (NEWER or max(case.c_in, case.c_out) >= 256)
+    return wide and enough and work >= (1 << 31 if case.direction == "conv" else 1 << 29) or _pays(case, *PAYS)
+
+
+def on_one_core(case: Case) -> bool:
+    """Whether XLA:CPU runs a convolution of planes on one core, forward or as the adjoint of one at stride 1.
+
+    Before jax 0.12 it shares out tiles of a row's pixels and channels alone, and doubles a tile until `(pixels + channels) ·
+    terms` reaches 65,536 (YNNPACK's `choose_split_factors`).
+    """
+    if NEWER or case.direction == "kernel_grad" or case.rank != 2 or case.groups > 1:
+        return False
+    back = case.direction == "input_grad"
+    width, channels = (case.space if back else case.outputs)[-1], case.c_in if back else case.c_out
+    terms, pixels, few = min(case.taps * contracted(case), 1024), min(width, 16), min(channels, 64)
+    while (pixels + few) * terms < 1 << 16 or pixels * few < min(width, 64) * min(channels, 64):
+        if pixels < width and (pixels < 4 * few or few >= channels):
+            pixels *= 2
+        elif few < channels:
+            few *= 2
+        else:
+            break
+    return pixels >= width and few >= channels
 
 
 def deep(case: Case) -> bool:
@@ -87,7 +111,15 @@ def deep(case: Case) -> bool:
 
 
 def _pays(case: Case, channels: int, work: int) -> bool:
-    return case.direction != "kernel_grad" and min(case.c_in, case.c_out) >= channels and case.multiply_adds >= work
+    """Not where the kernel, 16/9 as large transformed, is read for few pixels."""
+    if case.direction == "kernel_grad" or min(case.c_in, case.c_out) < channels:
+        return False
+    return case.multiply_adds >= work and 4 * case.positions >= 3 * max(case.c_in, case.c_out)
+
+
+def tiled(case: Case) -> bool:
+    """Kernel gradients for `winograd` before `images`, on wide maps before jax 0.12."""
+    return not NEWER and min(case.c_in, case.c_out) >= 64 and prod(case.outputs) >= 3136 and filtered(case)
 
 
 def spilling(case: Case) -> bool:
@@ -99,6 +131,15 @@ def spilling(case: Case) -> bool:
         afar = not case.unit_stride and channels <= 64
         least = SPILLS // 2 if afar or wide_map(case) else SPILLS
     return bytes_of_g(case) >= least
+
+
+def side_by_side(case: Case) -> bool:
+    """Forward, windows that do not overlap. Before jax 0.12 XLA:CPU runs a convolution of few channels on one core."""
+    if case.direction != "conv" or case.groups > 1 or not patches.tiles(case):
+        return False
+    if NEWER:
+        return case.taps >= 16 or case.taps > 1 and (case.c_in >= 384 or case.rank == 3)
+    return case.taps == 1 or case.c_out >= 32
 
 
 def many_channels(case: Case) -> bool:
@@ -142,6 +183,13 @@ def beyond(case: Case) -> bool:
     """A dense window that reaches past the image on every axis: XLA:CPU runs it without its fast convolution."""
     w = case.window
     return case.groups == 1 and max(w.dilation) == 1 and all(k > n for k, n in zip(w.size, case.space))
+
+
+def bundled(case: Case) -> bool:
+    """Input gradients of volumes that are strided, or whose window is one pixel wide and high."""
+    if case.direction != "input_grad" or case.rank != 3 or case.groups > 1 or case.taps == 1:
+        return False
+    return not case.unit_stride or prod(case.window.size[1:]) == 1
 
 
 def bytes_of_fold(case: Case) -> int:

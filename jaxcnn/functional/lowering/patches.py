@@ -146,9 +146,11 @@ def _tile(x: Array, case: Case) -> Array:
     if case.taps == 1:
         return _rows(x, case)
     split = [v for o, k in zip(case.outputs, window.size) for v in (o, k)]
-    x = x.reshape(case.n, *split, case.c_in)  # (n, oh, kh, ow, kw, c_in)
+    x = x.reshape(
+        case.n, *split[:-1], split[-1] * case.c_in
+    )  # (n, oh, kh, ow, kw·c_in): what lies side by side stays one
     outer, inner = range(1, 2 * case.rank, 2), range(2, 2 * case.rank + 1, 2)
-    return _rows(x.transpose(0, *outer, *inner, x.ndim - 1), case)
+    return _rows(x.transpose(0, *outer, *inner), case)
 
 
 def _rows(v: Array, case: Case) -> Array:
@@ -158,9 +160,8 @@ def _rows(v: Array, case: Case) -> Array:
 
 def _untile(rows: Array, case: Case) -> Array:
     window, rank = case.window, case.rank
-    dx = rows.reshape(case.n, *case.outputs, *window.size, case.c_in)  # (n, oh, ow, kh, kw, c_in)
-    order = [axis for i in range(rank) for axis in (1 + i, 1 + rank + i)]
-    dx = dx.transpose(0, *order, dx.ndim - 1)  # (n, oh, kh, ow, kw, c_in)
+    dx = rows.reshape(case.n, *case.outputs, *window.size[:-1], window.size[-1] * case.c_in)  # (n, oh, ow, kh, kw·c_in)
+    dx = dx.transpose(0, *(axis for i in range(rank) for axis in (1 + i, 1 + rank + i)))  # (n, oh, kh, ow, kw·c_in)
     dx = dx.reshape(case.n, *(o * k for o, k in zip(case.outputs, window.size)), case.c_in)
     widths = [(0, 0, 0)]
     for n, o, k, s, (low, _) in zip(case.space, case.outputs, window.size, window.stride, window.padding):

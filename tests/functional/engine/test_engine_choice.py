@@ -63,12 +63,48 @@ def test_choice_can_run(name, direction, platform):
         (((1, 7, 7, 512), (3, 3, 512, 512)), {"padding": 1}, {"input_grad": "fold", "kernel_grad": "patches"}),
         (((4, 8, 8, 256), (4, 4, 256, 512)), {"stride": 2, "padding": 1}, {"input_grad": "fold"}),
         (((1, 8, 28, 28, 64), (3, 3, 3, 64, 64)), {}, {"conv": "depth_sum"}),
+        (((4, 4, 7, 7, 64), (3, 3, 3, 64, 64)), {}, dict.fromkeys(DIRECTIONS, "depth_sum")),
+        (((2, 8, 14, 14, 64), (3, 1, 1, 64, 64)), {}, {"input_grad": "fold", "kernel_grad": "patches"}),
+        (((2, 8, 14, 14, 64), (3, 3, 3, 64, 128)), {"stride": 2}, {"conv": "depth_sum", "input_grad": "fold"}),
+        (((2, 16, 56, 56, 64), (3, 3, 3, 64, 128)), {"stride": 2}, {"input_grad": "phases"}),  # 173 MiB of fold
+        (((1, 16, 112, 112, 3), (3, 7, 7, 3, 64)), {"stride": (1, 2, 2)}, {"input_grad": "phases"}),
+        (((1, 40, 8, 8, 8), (20, 3, 3, 8, 8)), {}, {"conv": "direct"}),  # twenty planes written out
+        (((8, 224, 224, 3), (4, 4, 3, 96)), {"stride": 4}, {"conv": "patches"}),
+        (((8, 14, 14, 384), (2, 2, 384, 768)), {"stride": 2}, {"conv": "patches", "input_grad": "patches"}),
+        (((8, 56, 56, 96), (2, 2, 96, 192)), {"stride": 2}, {"conv": "direct", "input_grad": "patches"}),
+        (((8, 64, 64, 64), (2, 2, 64, 64)), {"stride": 2}, {"conv": "direct", "input_grad": "phases"}),
+        (((4, 14, 14, 256), (3, 3, 256, 256)), {}, {"input_grad": "winograd"}),
+        (((1, 14, 14, 512), (3, 3, 512, 512)), {}, {"input_grad": "fold"}),  # few pixels for the kernel
         (((128, 14, 14, 6), (5, 5, 6, 16)), {"padding": 0}, {"conv": "direct", "input_grad": "rows"}),
         (((32, 12, 12, 8), (3, 3, 8, 16)), {}, {"input_grad": "fold"}),
         (((8, 56, 56, 64), (3, 3, 64, 64)), {"lowering": "patches"}, {"conv": "patches"}),
     ],
 )
-def test_explain_names_the_choice(shapes, options, chosen):
+def test_explain_names_the_choice(shapes, options, chosen, monkeypatch):
+    monkeypatch.setattr(_conditions, "NEWER", True)
+    explanation = F.explain(F.conv, *shapes, platform="cpu", **options)
+    assert {direction: explanation.chosen(direction) for direction in chosen} == chosen
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "chosen"),
+    [
+        (((32, 56, 56, 64), (3, 3, 64, 64)), {}, dict.fromkeys(DIRECTIONS, "winograd")),
+        (((8, 112, 112, 64), (3, 3, 64, 64)), {}, {"conv": "direct", "input_grad": "direct"}),  # two tiles of a row
+        (((8, 28, 28, 64), (3, 3, 64, 128)), {}, {"conv": "winograd", "input_grad": "winograd"}),
+        (((8, 56, 56, 64), (3, 3, 64, 128)), {}, {"conv": "direct", "input_grad": "winograd"}),  # two of the channels
+        (((8, 28, 28, 128), (3, 3, 128, 128)), {}, {"conv": "direct", "input_grad": "direct"}),
+        (((8, 56, 56, 32), (3, 3, 32, 32)), {}, {"conv": "direct", "input_grad": "direct"}),  # too few channels
+        (((2, 8, 8, 64), (3, 3, 64, 64)), {}, {"conv": "direct"}),  # too little work
+        (((64, 32, 32, 64), (3, 3, 64, 64)), {}, {"conv": "winograd", "kernel_grad": "images"}),
+        (((8, 56, 56, 96), (2, 2, 96, 192)), {"stride": 2}, {"conv": "patches"}),
+        (((8, 56, 56, 256), (1, 1, 256, 512)), {"stride": 2}, {"conv": "patches"}),
+        (((8, 56, 56, 16), (2, 2, 16, 16)), {"stride": 2}, {"conv": "direct"}),
+    ],
+)
+def test_one_core_is_avoided_before_jax_0_12(shapes, options, chosen, monkeypatch):
+    monkeypatch.setattr(_conditions, "NEWER", False)
+    monkeypatch.setattr(_conditions, "PAYS", _conditions.DEEP)
     explanation = F.explain(F.conv, *shapes, platform="cpu", **options)
     assert {direction: explanation.chosen(direction) for direction in chosen} == chosen
 
