@@ -33,21 +33,27 @@ from . import (
 )
 from ._case import Case
 from ._conditions import (
+    apart,
     beyond,
     bundled,
-    bytes_of_fold,
     bytes_of_g,
+    bytes_of_windows,
+    cached_fold,
     contracted,
     deep,
     depthwise,
     few_channels,
     filtered,
+    first_layer,
     large,
+    larger_than_image,
     many_channels,
+    margins,
     narrow,
     narrow_gradient,
     short_rows,
     side_by_side,
+    small_patches,
     spilling,
     streamed,
     strided_gradient,
@@ -158,7 +164,7 @@ CPU: tuple[Rule, ...] = (
     Rule("fold", narrow_gradient, "a gradient to few channels: one matrix product, shifted and added in the cache"),
     Rule(
         "fold",
-        lambda case: beyond(case) and bytes_of_fold(case) <= 64 << 20,
+        lambda case: beyond(case) and bytes_of_windows(case) <= 64 << 20,
         "a window larger than the image, a gradient: one matrix product, shifted and added",
     ),
     Rule(
@@ -170,13 +176,8 @@ CPU: tuple[Rule, ...] = (
     Rule("patches", side_by_side, "windows side by side: one matrix product, on every core"),
     Rule(
         "fold",
-        lambda case: bundled(case) and bytes_of_fold(case) <= 64 << 20,
+        lambda case: bundled(case) and bytes_of_windows(case) <= 64 << 20,
         "a volume's gradient, strided or by depth alone: one matrix product, shifted and added",
-    ),
-    Rule(
-        "phases",
-        lambda case: case.rank == 3 and case.groups == 1 and strided_gradient(case),
-        "XLA:CPU multiplies the zeros between strided outputs of volumes",
     ),
     Rule(
         "patches",
@@ -185,7 +186,7 @@ CPU: tuple[Rule, ...] = (
     ),
     Rule(
         "depth_sum",
-        lambda case: case.taps > 1 and case.window.size[0] <= 16,
+        lambda case: case.taps > 1 and case.window.size[0] <= 16 and not margins(case),
         "XLA:CPU has no tuned convolution of volumes: planes, a tap of the depth at a time",
     ),
     Rule(
@@ -194,10 +195,11 @@ CPU: tuple[Rule, ...] = (
         "a strided gradient to few channels: more of them on a smaller image",
     ),
     Rule(
-        "phases",
-        lambda case: strided_gradient(case) and case.c_in > 4 and case.n >= 4 and wide_map(case),
-        "XLA:CPU multiplies the zeros between strided outputs",
+        "fold",
+        lambda case: strided_gradient(case) and cached_fold(case),
+        "a strided gradient: one matrix product, shifted and added in the cache",
     ),
+    Rule("phases", apart, "XLA:CPU multiplies the zeros between strided outputs"),
     Rule("patches", strided_product, "a strided kernel gradient of many channels: one matrix product"),
     Rule(
         "images",
@@ -208,10 +210,13 @@ CPU: tuple[Rule, ...] = (
     Rule("patches", many_channels, "many channels: one matrix product"),
     Rule(
         "planes",
-        lambda case: case.taps * case.c_in <= 150 and 4 * case.positions * case.taps * case.c_in >= 4 << 20,
+        first_layer,
         "the kernel gradient of a first layer: a product of patches that lie channel by channel",
     ),
+    Rule("patches", larger_than_image, "a kernel gradient whose g is larger than the image: XLA:CPU has no fast one"),
     Rule("images", spilling, "a large kernel gradient: what is read for each tap leaves the cache"),
+    Rule("patches", small_patches, "a kernel gradient from few patches: one matrix product"),
+    Rule("fold", cached_fold, "a gradient: one matrix product, shifted and added in the cache"),
 )
 
 ELSEWHERE: tuple[Rule, ...] = (

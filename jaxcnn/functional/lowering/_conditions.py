@@ -80,7 +80,7 @@ def filtered(case: Case) -> bool:
         return channels >= 64 and many or channels >= 128 and bytes_of_g(case) >= SPILLS // 2
     if on_one_core(case):
         return channels >= 64 and work >= 1 << 24
-    enough = channels >= 128 and (NEWER or max(case.c_in, case.c_out) >= 256)
+    enough = channels >= 160 or channels >= 128 and (NEWER or max(case.c_in, case.c_out) >= 256)
     return wide and enough and work >= (1 << 31 if case.direction == "conv" else 1 << 29) or _pays(case, *PAYS)
 
 
@@ -138,7 +138,7 @@ def side_by_side(case: Case) -> bool:
     if case.direction != "conv" or case.groups > 1 or not patches.tiles(case):
         return False
     if NEWER:
-        return case.taps >= 16 or case.taps > 1 and (case.c_in >= 384 or case.rank == 3)
+        return case.taps > 1 and (16 <= case.taps < 256 and case.n >= 4 or case.c_in >= 384 or case.rank == 3)
     return case.taps == 1 or case.c_out >= 32
 
 
@@ -176,13 +176,63 @@ def short_rows(case: Case) -> bool:
 def narrow_gradient(case: Case) -> bool:
     """The product stays in the cache."""
     few = 2 <= case.c_in <= 8 <= case.c_out and case.rank == 2 and case.unit_stride
-    return few and case.taps > 1 and case.n >= 4 and bytes_of_fold(case) <= 8 << 20
+    return few and case.taps > 1 and case.n >= 4 and bytes_of_windows(case) <= 8 << 20
 
 
 def beyond(case: Case) -> bool:
     """A dense window that reaches past the image on every axis: XLA:CPU runs it without its fast convolution."""
     w = case.window
     return case.groups == 1 and max(w.dilation) == 1 and all(k > n for k, n in zip(w.size, case.space))
+
+
+def cached_fold(case: Case) -> bool:
+    """A product that stays in the cache and contracts enough: with many more channels than it sums over it is mostly written.
+
+    Where a direct sum multiplies no zeros and has no gaps to skip, it wins sooner.
+    """
+    if case.direction != "input_grad" or case.groups > 1 or case.taps == 1 or case.c_in > max(2 * case.c_out, 4):
+        return False
+    if case.partitioned:
+        return False  # the shifted parts of rows that lie on several devices would be gathered
+    gaps = not case.unit_stride or max(case.window.dilation) > 1
+    if case.c_in <= 4:
+        return bytes_of_windows(case) <= ((16 if NEWER else 4) if case.taps >= 25 else 2) << 20
+    return bytes_of_windows(case) <= ((8 if wide_map(case) else 16) if gaps else 4) << 20
+
+
+def apart(case: Case) -> bool:
+    """Strided gradients for `phases`: of more than four channels, which they would not fill, or of large windows."""
+    return strided_gradient(case) and case.groups == 1 and case.taps > 1 and (case.c_in > 4 or case.taps >= 25)
+
+
+def first_layer(case: Case) -> bool:
+    """Large patches of few channels and terms, or up to four channels, to 32 and, strided, to 64."""
+    if case.direction != "kernel_grad" or case.taps * case.c_in > 150:
+        return False
+    return case.c_in <= 4 and case.c_out >= (32 if case.unit_stride else 64) or bytes_of_windows(case) >= 4 << 20
+
+
+def larger_than_image(case: Case) -> bool:
+    """Kernel gradients with more outputs than pixels on an axis: as a convolution, their window is larger than the image."""
+    more = any(o > n for o, n in zip(case.outputs, case.space))
+    return more and case.direction == "kernel_grad" and case.groups == 1 and not case.partitioned
+
+
+def small_patches(case: Case) -> bool:
+    """Kernel gradients of up to nine taps, strided from few channels to many or back, or to eight times as many."""
+    if case.direction != "kernel_grad" or case.groups > 1 or not 1 < case.taps <= 9 or case.c_in <= 4:
+        return False
+    if case.partitioned:
+        return False  # patches of rows that lie on several devices would be gathered
+    few, many = sorted((case.c_in, case.c_out))
+    if not case.unit_stride and many >= 2 * few:
+        return bytes_of_windows(case) <= 64 << 20
+    return 8 * case.c_in <= case.c_out and bytes_of_windows(case) <= 8 << 20
+
+
+def bytes_of_windows(case: Case) -> int:
+    """Every window as a row of float32: the patches of x, or the product that `fold` adds up."""
+    return 4 * case.positions * case.taps * case.c_in
 
 
 def bundled(case: Case) -> bool:
@@ -192,9 +242,9 @@ def bundled(case: Case) -> bool:
     return not case.unit_stride or prod(case.window.size[1:]) == 1
 
 
-def bytes_of_fold(case: Case) -> int:
-    """What the product of `fold` takes: every output pixel times every tap and input channel, in float32."""
-    return 4 * case.positions * case.taps * case.c_in
+def margins(case: Case) -> bool:
+    """Input gradients whose adjoint would multiply margins for the most part: planes of outputs a quarter of the image's."""
+    return case.direction == "input_grad" and 4 * prod(case.outputs[-2:]) < prod(case.space[-2:])
 
 
 def streamed(case: Case) -> bool:

@@ -68,11 +68,24 @@ def test_choice_can_run(name, direction, platform):
         (((2, 8, 14, 14, 64), (3, 3, 3, 64, 128)), {"stride": 2}, {"conv": "depth_sum", "input_grad": "fold"}),
         (((2, 16, 56, 56, 64), (3, 3, 3, 64, 128)), {"stride": 2}, {"input_grad": "phases"}),  # 173 MiB of fold
         (((1, 16, 112, 112, 3), (3, 7, 7, 3, 64)), {"stride": (1, 2, 2)}, {"input_grad": "phases"}),
+        (((8, 8, 7, 7, 48), (7, 7, 7, 48, 24)), {"padding": 0}, {"input_grad": "direct"}),  # outputs of one pixel
+        (((8, 13, 13, 24), (2, 2, 24, 512)), {"padding": 1}, {"kernel_grad": "patches"}),  # more outputs than pixels
+        (((8, 1000, 4), (4, 4, 384)), {"padding": 2}, {"kernel_grad": "planes"}),
+        (((8, 4000, 128), (2, 128, 24)), {"stride": 2}, {"kernel_grad": "patches"}),
+        (((2, 64, 128, 8), (3, 3, 8, 192)), {}, {"kernel_grad": "patches"}),
+        (((8, 56, 56, 64), (3, 3, 64, 64)), {}, {"input_grad": "direct"}),  # 55 MiB of fold
+        (((1, 56, 56, 16), (3, 3, 16, 16)), {}, {"input_grad": "fold"}),
+        (((8, 32, 32, 16), (3, 3, 16, 32)), {"dilation": 4}, {"input_grad": "fold"}),
+        (((8, 16, 16, 32), (3, 3, 32, 64)), {"stride": 2, "padding": 1}, {"input_grad": "fold"}),
+        (((64, 16, 16, 512), (3, 3, 512, 24)), {"stride": 2, "padding": 1}, {"input_grad": "phases"}),
+        (((1, 224, 224, 3), (7, 7, 3, 64)), {"stride": 2, "padding": 3}, {"input_grad": "fold"}),
+        (((8, 32, 32, 3), (4, 4, 3, 64)), {"stride": 2, "padding": 1}, {"input_grad": "fold"}),
+        (((64, 64, 64, 3), (4, 4, 3, 64)), {"stride": 2, "padding": 1}, {"input_grad": "direct"}),
         (((1, 40, 8, 8, 8), (20, 3, 3, 8, 8)), {}, {"conv": "direct"}),  # twenty planes written out
         (((8, 224, 224, 3), (4, 4, 3, 96)), {"stride": 4}, {"conv": "patches"}),
         (((8, 14, 14, 384), (2, 2, 384, 768)), {"stride": 2}, {"conv": "patches", "input_grad": "patches"}),
         (((8, 56, 56, 96), (2, 2, 96, 192)), {"stride": 2}, {"conv": "direct", "input_grad": "patches"}),
-        (((8, 64, 64, 64), (2, 2, 64, 64)), {"stride": 2}, {"conv": "direct", "input_grad": "phases"}),
+        (((8, 64, 64, 64), (2, 2, 64, 64)), {"stride": 2}, {"conv": "direct", "input_grad": "fold"}),
         (((4, 14, 14, 256), (3, 3, 256, 256)), {}, {"input_grad": "winograd"}),
         (((1, 14, 14, 512), (3, 3, 512, 512)), {}, {"input_grad": "fold"}),  # few pixels for the kernel
         (((128, 14, 14, 6), (5, 5, 6, 16)), {"padding": 0}, {"conv": "direct", "input_grad": "rows"}),
