@@ -15,6 +15,7 @@ from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check
 from ._conv import conv, depthwise_conv
+from ._lowering import Lowering
 from ._widened import widened
 
 
@@ -28,9 +29,12 @@ def separable_conv(
     padding: Padding = "same",
     padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
-    lowering: str = "auto",
+    lowering: Lowering = "auto",
 ) -> Num[Array, "n *outputs c_out"]:
     """Depthwise convolution, then a 1×1 that mixes the `c_middle = c_in · multiplier` channels; no activation between.
+
+    Args:
+        lowering: of the depthwise one; the 1×1 chooses by itself.
 
     Raises: as `depthwise_conv`; ValueError if `pointwise_kernel` is not `(c_in · multiplier, c_out)`.
 
@@ -64,7 +68,7 @@ def spatially_separable_conv(
     padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
-    lowering: str = "auto",
+    lowering: Lowering = "auto",
 ) -> Num[Array, "n oh ow c_out"]:
     """A kh×1 convolution, then a 1×kw one: the kernel `Σ_m column[i, c, m] · row[j, m, d]`, never formed.
 
