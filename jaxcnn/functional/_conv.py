@@ -7,7 +7,7 @@ With taps t and the window of `jaxcnn.geometry.Window`,
 which is cross-correlation, what every deep-learning library calls convolution; `convolve` flips the kernel first.
 Arrays are channels last: x `(n, *space, c_in)`, kernel `(*size, c_in // groups, c_out)`, result `(n, *outputs, c_out)` with
 `outputs = ⌊(n + low + high − span) / stride⌋ + 1`. All arrays of a call have one dtype, which the result keeps: sums of 16-bit
-floats are taken in float32 and rounded, a bias is added after that.
+floats are taken in float32 and rounded, a bias is added after that. 8-bit integers are summed into int32.
 
 Common arguments:
     stride, dilation: an int or one an axis, in pixels.
