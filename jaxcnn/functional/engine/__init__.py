@@ -1,6 +1,7 @@
 """Convolution, the winners of maxima and the sums of windows as JAX primitives, closed under every transformation."""
 
 from ._lower import case_of as case_of
+from ._primitives import FAMILY as FAMILY
 from ._primitives import conv as conv
 from ._primitives import conv_input_grad as conv_input_grad
 from ._primitives import conv_kernel_grad as conv_kernel_grad

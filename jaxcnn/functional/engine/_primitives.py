@@ -100,7 +100,7 @@ def _run(primitive: Primitive):
     return jax.jit(lambda a, b, **params: primitive.bind(a, b, **params), static_argnames=names)
 
 
-conv_p, input_grad_p, kernel_grad_p = (_primitive(d) for d in DIRECTIONS)
+FAMILY = conv_p, input_grad_p, kernel_grad_p = tuple(_primitive(d) for d in DIRECTIONS)
 
 
 def _transpose(primitive: Primitive, wanted: int, operands):
@@ -116,7 +116,7 @@ def _transpose(primitive: Primitive, wanted: int, operands):
 
 def convolutions(program) -> Iterator[tuple[Case, Forced]]:
     """Every primitive of the family in a jaxpr, inner ones included, as its case and its forced lowerings."""
-    directions = {p.name: d for p, d in zip((conv_p, input_grad_p, kernel_grad_p), DIRECTIONS)}
+    directions = {p.name: d for p, d in zip(FAMILY, DIRECTIONS)}
     for equation in program.eqns:
         if direction := directions.get(equation.primitive.name):
             operands = (v.aval for v in equation.invars)
