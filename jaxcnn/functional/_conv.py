@@ -141,7 +141,8 @@ def depthwise_conv(
         raise ValueError(
             f"depthwise_conv: kernel is {_check.describe(kernel)}; it must be {wanted} (x is {_check.describe(x)})"
         )
-    kernel = kernel.reshape(*kernel.shape[:-2], 1, channels * kernel.shape[-1])  # (*size, 1, c·multiplier)
+    shape = (*kernel.shape[:-2], 1, channels * kernel.shape[-1])
+    kernel = engine.reshaped(kernel, shape, lambda axes: [*axes[:-2], None, axes[-2]])  # (*size, 1, c·multiplier)
     with _check.named("conv", "depthwise_conv"):
         return conv(
             x,

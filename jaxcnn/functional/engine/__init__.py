@@ -7,6 +7,7 @@ from ._primitives import conv_input_grad as conv_input_grad
 from ._primitives import conv_kernel_grad as conv_kernel_grad
 from ._primitives import convolutions as convolutions
 from ._sharding import placed as placed
+from ._sharding import reshaped as reshaped
 from ._sharding import whole as whole
 from ._stored import stored as stored
 from ._total import total as total
