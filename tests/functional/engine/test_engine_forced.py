@@ -182,7 +182,7 @@ def test_forced_lowering_that_cannot_be_split_is_an_error_and_no_other_runs(lowe
 
 def test_forced_lowering_that_can_be_split_is_split_under_vmap(monkeypatch):
     """Patches in several blocks of images cannot: not the 4 images of a problem, but all that vmap would fold."""
-    monkeypatch.setattr(patches, "BLOCK", 4 * 4 * 7 * 5 * 27)  # bytes of one problem
+    monkeypatch.setattr(patches.blocks, "__defaults__", (4 * 4 * 7 * 5 * 27, 1))  # bytes of one problem
     conv = lambda x, k: F.conv(x, k, padding=1, lowering="patches")
     assert "dot_general" in split_over_devices(conv, (4, 7, 5, 3), (3, 3, 3, 11))
     text = split_over_devices(jax.vmap(conv, (0, None)), (6, 4, 7, 5, 3), (3, 3, 3, 11))

@@ -44,6 +44,15 @@ def test_stack_mapped_again_in_one_operand_is_a_loop_without_copies(name, direct
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
+def test_stack_mapped_again_in_both_operands_is_a_loop(direction):
+    case = NESTED["grouped"].replace(direction=direction)
+    a, b = stacked(case, (COUNT, STACK), (STACK, COUNT))
+    y = jax.jit(jax.vmap(jax.vmap(lambda a, b: family(case, a, b)), (0, 1)))(a, b)
+    for i, s in itertools.product(range(COUNT), range(STACK)):
+        assert_close(y[i, s], a[i, s], b[s, i], case)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_three_levels_and_other_axes_are_a_loop(direction):
     case = NESTED["grouped"].replace(direction=direction)
     a, b = stacked(case, (STACK, COUNT), (MORE, STACK))
