@@ -49,6 +49,7 @@ SIGNATURES = {
         "x, kernel, offset, mask=None, bias=None, *, stride=1, padding='same', dilation=1, groups=1, offset_groups=1"
     ),
     "functional.depthwise_conv": f"x, kernel, bias=None, *, {CONV}, lowering='auto'",
+    "functional.dots_and_convolutions_saveable": "primitive, *avals, **params",
     "functional.Explanation": "rankings, cases",
     "functional.explain": "function, x_shape, *parameter_shapes, dtype='float32', platform=None, **options",
     "functional.fold": "patches, space, window, *, stride=1, padding='valid', dilation=1",

@@ -17,6 +17,7 @@ from ._avg_unpool import avg_unpool as avg_unpool
 from ._avg_unpool import avg_unpool1d as avg_unpool1d
 from ._avg_unpool import avg_unpool2d as avg_unpool2d
 from ._avg_unpool import avg_unpool3d as avg_unpool3d
+from ._checkpoint import dots_and_convolutions_saveable as dots_and_convolutions_saveable
 from ._conv import conv as conv
 from ._conv import conv1d as conv1d
 from ._conv import conv2d as conv2d

@@ -7,7 +7,7 @@ With taps t and the window of `jaxcnn.geometry.Window`,
 which is cross-correlation, what every deep-learning library calls convolution; `convolve` flips the kernel first.
 Arrays are channels last: x `(n, *space, c_in)`, kernel `(*size, c_in // groups, c_out)`, result `(n, *outputs, c_out)` with
 `outputs = ⌊(n + low + high − span) / stride⌋ + 1`. All arrays of a call have one dtype, which the result keeps: sums of 16-bit
-floats are taken in float32 and rounded, a bias is added after that.
+floats are taken in float32 and rounded, a bias is added after that. 8-bit integers are summed into int32.
 
 Common arguments:
     stride, dilation: an int or one an axis, in pixels.
@@ -16,7 +16,9 @@ Common arguments:
     padding_mode: "zeros", "reflect", "replicate", "circular" or "symmetric".
     groups: the channels are cut into this many blocks, block g of the output sees block g of the input alone.
     (`jax.default_matmul_precision` around a call says what GPU and TPU multiply in, and its gradients keep it.)
-    lowering: "auto", or the name of the one to force. The bound of "winograd" and "fft", which "auto" takes where they are
+    lowering: "auto", or the name of the one to force, in the gradients where it can run them; a mapping of the directions
+        "conv", "input_grad" and "kernel_grad" forces what it names, `{"kernel_grad": "images"}`. What is forced runs or is an
+        error, where the program is lowered at the latest. The bound of "winograd" and "fft", which "auto" takes where they are
         faster, is of the largest pixel in reach, not of each: beside a pixel of 1e6 small ones lose digits, NaN spreads.
 """
 
@@ -29,7 +31,7 @@ from jaxtyping import Num
 from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check, engine
-from ._lowering import check_lowering, check_size
+from ._lowering import Lowering, check_lowering, check_size
 from ._pad import MODES, pad_pairs
 
 
@@ -43,7 +45,7 @@ def conv(
     padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
-    lowering: str = "auto",
+    lowering: Lowering = "auto",
 ) -> Num[Array, "n *outputs c_out"]:
     """Convolution (cross-correlation) over 1 to 3 spatial axes; the arguments are described in the module.
 
@@ -68,8 +70,8 @@ def conv(
         x = pad_pairs("conv", x, window.padding, padding_mode)
         window = Window.resolve(kernel.shape[:-2], x.shape[1:-1], **options)
         case = case.replace(window=window, space=x.shape[1:-1])
-    check_lowering("conv", case, lowering)
-    y = engine.conv(x, kernel, window, groups=groups, lowering=lowering)
+    forced = check_lowering("conv", case, lowering)
+    y = engine.conv(x, kernel, window, groups=groups, lowering=forced)
     return y if bias is None else y + bias
 
 
@@ -88,7 +90,7 @@ def convolve(
     padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
-    lowering: str = "auto",
+    lowering: Lowering = "auto",
 ) -> Num[Array, "n *outputs c_out"]:
     """True convolution `(f * g)[n] = Σ_m f[n − m] · g[m]`: `conv` with the kernel flipped on every spatial axis.
 
@@ -123,7 +125,7 @@ def depthwise_conv(
     padding: Padding = "same",
     padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
-    lowering: str = "auto",
+    lowering: Lowering = "auto",
 ) -> Num[Array, "n *outputs c_out"]:
     """Each channel is convolved with its own `multiplier` kernels; output channel `c · multiplier + m` sees channel c.
 
@@ -139,7 +141,8 @@ def depthwise_conv(
         raise ValueError(
             f"depthwise_conv: kernel is {_check.describe(kernel)}; it must be {wanted} (x is {_check.describe(x)})"
         )
-    kernel = kernel.reshape(*kernel.shape[:-2], 1, channels * kernel.shape[-1])  # (*size, 1, c·multiplier)
+    shape = (*kernel.shape[:-2], 1, channels * kernel.shape[-1])
+    kernel = engine.reshaped(kernel, shape, lambda axes: [*axes[:-2], None, axes[-2]])  # (*size, 1, c·multiplier)
     with _check.named("conv", "depthwise_conv"):
         return conv(
             x,

@@ -15,7 +15,7 @@ from jaxtyping import Num
 from jaxcnn.geometry import Padding, adjoint_window, per_axis
 
 from . import _check, engine
-from ._lowering import check_lowering, check_size
+from ._lowering import Lowering, check_lowering, check_size
 
 
 def conv_transpose(
@@ -29,7 +29,7 @@ def conv_transpose(
     output_size: int | Sequence[int] | None = None,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
-    lowering: str = "auto",
+    lowering: Lowering = "auto",
 ) -> Num[Array, "n *outputs c_out"]:
     """Transposed convolution over 1 to 3 spatial axes.
 
@@ -37,6 +37,7 @@ def conv_transpose(
         padding: as in `conv`: what the convolution that is transposed adds to its image, so it crops the result.
         output_padding: pixels more on the high side, below stride or dilation; not with "same".
         output_size: the result's size outright, one that `conv` takes to the size of x.
+        lowering: as in `conv`, by the directions of the convolution that is transposed: "input_grad" is this call.
 
     Returns: `(n, *outputs, c_out)`, `outputs = (n − 1) · stride − low − high + span + output_padding`, `n · stride` with "same".
 
@@ -63,8 +64,8 @@ def conv_transpose(
     )
     case = engine.case_of("input_grad", x, kernel, window=window, groups=groups, space=space)
     check_size(name, case)
-    check_lowering(name, case, lowering)
-    y = engine.conv_input_grad(x, kernel, window, space, groups=groups, lowering=lowering)
+    forced = check_lowering(name, case, lowering)
+    y = engine.conv_input_grad(x, kernel, window, space, groups=groups, lowering=forced)
     return y if bias is None else y + bias
 
 

@@ -1,6 +1,6 @@
 """What a user may know of the lowerings: `explain`, and the errors of a forced one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,26 +8,39 @@ import jax
 import jax.numpy as jnp
 
 from . import engine
-from .lowering import DIRECTIONS, LOWERINGS, Case, rank
+from .lowering import DIRECTIONS, LOWERINGS, Case, Forced, rank, refusal
 
 LARGEST = 2**31 - 1  # XLA counts pixels of an axis in 32 bits
 MOST_BYTES = 1 << 40
 PLATFORMS = ("cpu", "gpu", "cuda", "rocm", "tpu")
+Lowering = str | Mapping[str, str]  # what a user may say: a name, or one a direction
 
 
-def check_lowering(name: str, case: Case, lowering: str) -> None:
-    """Refuse a forced lowering that cannot run.
+def check_lowering(name: str, case: Case, lowering: Lowering) -> Forced:
+    """What is forced in each direction: by a mapping what it names, by a plain name this case and what else that can run.
 
-    Raises: ValueError that says why, and which ones can.
+    Raises: ValueError for an unknown word, and for a forced one that cannot run: why, and which ones can.
     """
-    words = ", ".join(f'"{word}"' for word in ("auto", *LOWERINGS))
-    if not isinstance(lowering, str) or lowering not in ("auto", *LOWERINGS):
-        raise ValueError(f"{name}: lowering={lowering!r} is unknown; use {words}")
-    if lowering == "auto":
-        return
-    if reason := LOWERINGS[lowering].supports(case):
-        able = ", ".join(f'"{word}"' for word, other in LOWERINGS.items() if other.supports(case) is None)
-        raise ValueError(f'{name}: lowering "{lowering}" cannot run this: {reason}; {able} can')
+    if not isinstance(lowering, Mapping):
+        _check_word(name, f"lowering={lowering!r}", lowering)
+        if reason := refusal(case, lowering, "this"):
+            raise ValueError(f"{name}: {reason}")
+        able = {d: refusal(case.replace(direction=d), lowering, "") is None for d in DIRECTIONS}
+        return Forced(*(lowering if able[d] else "auto" for d in DIRECTIONS))
+    for direction, word in lowering.items():
+        if direction not in DIRECTIONS:
+            words = ", ".join(f'"{d}"' for d in DIRECTIONS)
+            raise ValueError(f"{name}: lowering names the direction {direction!r}, which is unknown; use {words}")
+        _check_word(name, f"lowering[{direction!r}]={word!r}", word)
+        if reason := refusal(case.replace(direction=direction), word, f"this {direction}"):
+            raise ValueError(f"{name}: {reason}")
+    return Forced(**lowering)
+
+
+def _check_word(name: str, what: str, word: Any) -> None:
+    if not isinstance(word, str) or word not in ("auto", *LOWERINGS):
+        words = ", ".join(f'"{known}"' for known in ("auto", *LOWERINGS))
+        raise ValueError(f"{name}: {what} is unknown; use {words}")
 
 
 def check_size(name: str, case: Case) -> None:
@@ -121,5 +134,5 @@ def explain(
     rankings = {}
     for index, (case, (_, forced)) in enumerate(zip(cases, found)):
         for direction in DIRECTIONS:
-            rankings[index, direction] = rank(case.replace(direction=direction), forced)
+            rankings[index, direction] = rank(case.replace(direction=direction), forced.of(direction))
     return Explanation(rankings, cases)

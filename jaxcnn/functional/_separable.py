@@ -3,6 +3,9 @@
 A depthwise separable convolution replaces K · c_in · c_out multiplications a pixel by K · c_in + c_in · c_out (Chollet, 2017;
 Howard et al., 2017). A spatially separable one replaces kh · kw by kh + kw, exactly where the kernel is an outer product
 (rank 1), approximately elsewhere: `separate` says how well (Jaderberg et al., Speeding up CNNs with low rank expansions, 2014).
+
+All arrays of a call have one dtype. 8-bit integers give int32: the first stage is summed into int32, and the second takes its
+sums, with its kernel and the bias widened; exact while no sum leaves 32 bits.
 """
 
 from collections.abc import Sequence
@@ -15,6 +18,7 @@ from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check
 from ._conv import conv, depthwise_conv
+from ._lowering import Lowering
 from ._widened import widened
 
 
@@ -28,9 +32,12 @@ def separable_conv(
     padding: Padding = "same",
     padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
-    lowering: str = "auto",
+    lowering: Lowering = "auto",
 ) -> Num[Array, "n *outputs c_out"]:
     """Depthwise convolution, then a 1×1 that mixes the `c_middle = c_in · multiplier` channels; no activation between.
+
+    Args:
+        lowering: of the depthwise one; the 1×1 chooses by itself.
 
     Raises: as `depthwise_conv`; ValueError if `pointwise_kernel` is not `(c_in · multiplier, c_out)`.
 
@@ -39,6 +46,7 @@ def separable_conv(
     (1, 8, 8, 256)
     """
     pointwise_kernel = _check.array("separable_conv", "pointwise_kernel", pointwise_kernel)
+    bias = None if bias is None else _check.array("separable_conv", "bias", bias)
     options = {"padding": padding, "padding_mode": padding_mode, "dilation": dilation, "lowering": lowering}
     with _check.named("depthwise_conv", "separable_conv", kernel="depthwise_kernel"):
         middle = depthwise_conv(x, depthwise_kernel, stride=stride, **options)
@@ -48,9 +56,9 @@ def separable_conv(
             f"(c_in · multiplier, c_out) = ({middle.shape[-1]}, c_out)"
         )
     kernel = pointwise_kernel.reshape((1,) * (x.ndim - 2) + pointwise_kernel.shape)  # (1, 1, c_middle, c_out)
-    _check.same_dtype("separable_conv", middle, pointwise_kernel=pointwise_kernel)
+    _check.same_dtype("separable_conv", x, pointwise_kernel=pointwise_kernel, bias=bias)
     with _check.named("conv", "separable_conv"):
-        return conv(middle, kernel, bias)
+        return conv(middle, *_as_wide(middle, kernel, bias))
 
 
 def spatially_separable_conv(
@@ -64,7 +72,7 @@ def spatially_separable_conv(
     padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
-    lowering: str = "auto",
+    lowering: Lowering = "auto",
 ) -> Num[Array, "n oh ow c_out"]:
     """A kh×1 convolution, then a 1×kw one: the kernel `Σ_m column[i, c, m] · row[j, m, d]`, never formed.
 
@@ -79,9 +87,11 @@ def spatially_separable_conv(
     (1, 4, 4, 1)
     """
     x = _check.images("spatially_separable_conv", x, 2)
+    bias = None if bias is None else _check.array("spatially_separable_conv", "bias", bias)
     for what, part in (("column", column), ("row", row)):
         if _check.array("spatially_separable_conv", what, part).ndim != 3:
             raise ValueError(f"spatially_separable_conv: {what} is {_check.describe(part)}; it must be (k, c, c_next)")
+    _check.same_dtype("spatially_separable_conv", x, column=column, row=row, bias=bias)
     options = {"stride": stride, "padding": padding, "dilation": dilation}
     window = Window.resolve((len(column), len(row)), x.shape[1:3], name="spatially_separable_conv", **options)
     (sy, sx), (py, px), (dy, dx) = window.stride, window.padding, window.dilation
@@ -89,7 +99,12 @@ def spatially_separable_conv(
     with _check.named("conv", "spatially_separable_conv", kernel="column"):
         x = conv(x, column[:, None], stride=(sy, 1), padding=(py, 0), dilation=(dy, 1), **shared)
     with _check.named("conv", "spatially_separable_conv", kernel="row"):
-        return conv(x, row[None], bias, stride=(1, sx), padding=(0, px), dilation=(1, dx), **shared)
+        return conv(x, *_as_wide(x, row[None], bias), stride=(1, sx), padding=(0, px), dilation=(1, dx), **shared)
+
+
+def _as_wide(x: Array, kernel: Array, bias: Array | None) -> tuple[Array, Array | None]:
+    """Kernel and bias in the dtype of x, which is that of sums."""
+    return kernel.astype(x.dtype), None if bias is None else bias.astype(x.dtype)
 
 
 def separate(

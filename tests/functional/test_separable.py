@@ -62,6 +62,41 @@ def test_spatially_separable_conv_groups_keep_channels_apart():
         np.testing.assert_allclose(actual[..., [c]], dense(x[..., [c]], kernel), **NEAR)
 
 
+def bytes_of(dtype, *shapes):
+    """Any values of an 8-bit dtype, the extremes among them."""
+    random, range_of = np.random.default_rng(4), np.iinfo(dtype)
+    return [random.choice([range_of.min, range_of.max, 93, 5], shape).astype(dtype) for shape in shapes]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_8_bit_integers_are_summed_into_int32_by_both_stages(options, dtype):
+    x, depthwise, pointwise, bias = bytes_of(dtype, (2, 7, 5, 3), (3, 2, 3, 2), (6, 11), (11,))
+    wide = [v.astype(np.int64) for v in (x, depthwise, pointwise, bias)]
+    kernel = np.einsum("hwcm,cmo->hwco", wide[1], wide[2].reshape(3, 2, 11))
+    y = F.separable_conv(x, depthwise, pointwise, bias, **options)
+    assert y.dtype == jnp.int32
+    np.testing.assert_array_equal(y, dense(wide[0], kernel, wide[3], **options))
+
+    column, row = bytes_of(dtype, (3, 3, 2), (2, 2, 11))
+    kernel = np.einsum("icm,jmd->ijcd", column.astype(np.int64), row.astype(np.int64))
+    y = F.spatially_separable_conv(x, column, row, bias, **options)
+    assert y.dtype == jnp.int32
+    np.testing.assert_array_equal(y, dense(wide[0], kernel, wide[3], **options))
+
+
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_8_bit_integers_are_not_mixed_with_wider_ones(which):
+    for function, shapes in (
+        (F.separable_conv, ((3, 2, 3, 2), (6, 11), (11,))),
+        (F.spatially_separable_conv, ((3, 3, 2), (2, 2, 11), (11,))),
+    ):
+        arrays = bytes_of(np.int8, (2, 7, 5, 3), *shapes)
+        arrays[which] = arrays[which].astype(np.int32)
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: x is int8\[2,7,5,3\] but \w+ is int32"):
+            function(*arrays)
+
+
 @pytest.mark.parametrize(("kh", "kw"), [(3, 3), (5, 2), (1, 7)])
 def test_separate_leaves_what_svd_leaves(kh, kw):
     kernel = single(kh, kw)

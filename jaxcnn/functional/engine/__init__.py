@@ -1,11 +1,13 @@
 """Convolution, the winners of maxima and the sums of windows as JAX primitives, closed under every transformation."""
 
 from ._lower import case_of as case_of
+from ._primitives import FAMILY as FAMILY
 from ._primitives import conv as conv
 from ._primitives import conv_input_grad as conv_input_grad
 from ._primitives import conv_kernel_grad as conv_kernel_grad
 from ._primitives import convolutions as convolutions
 from ._sharding import placed as placed
+from ._sharding import reshaped as reshaped
 from ._sharding import whole as whole
 from ._stored import stored as stored
 from ._total import total as total

@@ -24,7 +24,7 @@ def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, precisio
     result = ctx.avals_out[0]
 
     def run(a: Array, b: Array) -> Array:
-        y = compute(a, b, case, lowering=params["lowering"], stacked=params["stacked"])
+        y = compute(a, b, case, lowering=params["lowering"].of(direction), stacked=params["stacked"])
         return constrain(y, result.sharding) if explicit(result) else y
 
     with nullcontext() if precision is None else jax.default_matmul_precision(precision):

@@ -6,7 +6,7 @@ Each is bilinear and its two transposes are the other two, so the family is clos
 mode. Parameters of every primitive, all hashable:
 
     window, groups, space   the window, and the spatial size of the input
-    lowering                the name of a forced lowering, or "auto"
+    lowering                the name of a forced lowering for each direction, or "auto"; derivatives keep it
     stacked                 both operands, and the result, have one more axis in front: independent problems (from vmap)
     sharding                of the result on explicit mesh axes; None: derived from the operands
     precision               `jax.default_matmul_precision` where the function was called; derivatives keep it
@@ -24,25 +24,25 @@ from jax.interpreters import ad, batching, mlir
 
 from jaxcnn.geometry import Window
 
-from ..lowering import DIRECTIONS, Case
+from ..lowering import DIRECTIONS, FREE, Case, Forced
 from ._batching import batch
 from ._lower import case_of, lower
 from ._sharding import explicit, result_sharding
 
 
-def conv(x: Array, kernel: Array, window: Window, *, groups: int = 1, lowering: str = "auto") -> Array:
+def conv(x: Array, kernel: Array, window: Window, *, groups: int = 1, lowering: Forced = FREE) -> Array:
     """`y[n, o, c] = Σ_t Σ_i x[n, o · stride − low + t · dilation, i] · kernel[t, i, c]`."""
     return _bind(conv_p, x, kernel, window, groups, x.shape[1:-1], lowering)
 
 
 def conv_input_grad(
-    g: Array, kernel: Array, window: Window, space: tuple[int, ...], *, groups: int = 1, lowering: str = "auto"
+    g: Array, kernel: Array, window: Window, space: tuple[int, ...], *, groups: int = 1, lowering: Forced = FREE
 ) -> Array:
     """The adjoint of `conv` in x, for an input of `space` pixels: a transposed convolution."""
     return _bind(input_grad_p, g, kernel, window, groups, space, lowering)
 
 
-def conv_kernel_grad(x: Array, g: Array, window: Window, *, groups: int = 1, lowering: str = "auto") -> Array:
+def conv_kernel_grad(x: Array, g: Array, window: Window, *, groups: int = 1, lowering: Forced = FREE) -> Array:
     """The adjoint of `conv` in the kernel."""
     return _bind(kernel_grad_p, x, g, window, groups, x.shape[1:-1], lowering)
 
@@ -100,7 +100,7 @@ def _run(primitive: Primitive):
     return jax.jit(lambda a, b, **params: primitive.bind(a, b, **params), static_argnames=names)
 
 
-conv_p, input_grad_p, kernel_grad_p = (_primitive(d) for d in DIRECTIONS)
+FAMILY = conv_p, input_grad_p, kernel_grad_p = tuple(_primitive(d) for d in DIRECTIONS)
 
 
 def _transpose(primitive: Primitive, wanted: int, operands):
@@ -114,9 +114,9 @@ def _transpose(primitive: Primitive, wanted: int, operands):
     return rule
 
 
-def convolutions(program) -> Iterator[tuple[Case, str]]:
-    """Every primitive of the family in a jaxpr, inner ones included, as its case and its forced lowering."""
-    directions = {p.name: d for p, d in zip((conv_p, input_grad_p, kernel_grad_p), DIRECTIONS)}
+def convolutions(program) -> Iterator[tuple[Case, Forced]]:
+    """Every primitive of the family in a jaxpr, inner ones included, as its case and its forced lowerings."""
+    directions = {p.name: d for p, d in zip(FAMILY, DIRECTIONS)}
     for equation in program.eqns:
         if direction := directions.get(equation.primitive.name):
             operands = (v.aval for v in equation.invars)

@@ -51,6 +51,38 @@ def placed(function: Callable, *arrays, **options) -> Any:
     return jax.sharding.auto_axes(partial(function, **options), out_sharding=place)(*arrays)
 
 
+def entries(x) -> list:
+    """The explicit mesh axes over which each axis of an array is split, None where it is whole."""
+    return _entries(jax.typeof(x))
+
+
+def reshaped(x, shape, split: Callable[[list], list]):
+    """x in another shape, split over explicit axes as `split` says of its entries."""
+    aval = jax.typeof(x)
+    if not explicit(aval):
+        return x.reshape(shape)
+    place = _checked(aval.sharding.mesh, split(_entries(aval)), shape)
+    return jax.lax.reshape(x, shape, out_sharding=place)
+
+
+def spread(x, mapped):
+    """x once for each entry of the first axis of `mapped`, on the same devices."""
+    y, place = jax.numpy.broadcast_to(x, (mapped.shape[0], *x.shape)), entries(mapped)[0]
+    if not place:
+        return y
+    return jax.sharding.reshard(y, _checked(jax.typeof(mapped).sharding.mesh, [place, *entries(x)], y.shape))
+
+
+def ahead(sharding: NamedSharding | None, place, at: int | None = None) -> NamedSharding | None:
+    """The sharding of a result with one more axis in front, or one that has grown, split over `place`."""
+    if sharding is None:
+        return None
+    names = lambda entry: set(entry if isinstance(entry, tuple) else (entry,)) - {None}
+    split = [None if names(entry) & names(place) else entry for entry in sharding.spec]
+    split = [place, *split] if at is None else [*split[:at], place, *split[at % len(split) + 1 :]]
+    return NamedSharding(sharding.mesh, PartitionSpec(*split))
+
+
 def whole(x):
     """x with its space brought together if it is split over explicit axes; batch and channels stay."""
     aval = jax.typeof(x)

@@ -7,6 +7,9 @@ from ._choice import LOWERINGS as LOWERINGS
 from ._choice import choose as choose
 from ._choice import evaluate as evaluate
 from ._choice import rank as rank
+from ._choice import refusal as refusal
+from ._forced import FREE as FREE
+from ._forced import Forced as Forced
 from ._runs import Run as Run
 from ._runs import join as join
 from ._runs import runs as runs

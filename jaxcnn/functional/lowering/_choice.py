@@ -244,8 +244,22 @@ def _long(lowering: str, case: Case) -> bool:
     return case.taps > most or residues > RESIDUES
 
 
+def refusal(case: Case, name: str, what: str) -> str | None:
+    """Why a forced lowering cannot run `what`, and which ones can."""
+    reason = None if name == "auto" else LOWERINGS[name].supports(case)
+    if reason is None:
+        return None
+    able = ", ".join(f'"{word}"' for word, other in LOWERINGS.items() if other.supports(case) is None)
+    return f'lowering "{name}" cannot run {what}: {reason}; {able} can'
+
+
 def rank(case: Case, forced: str = "auto") -> tuple[tuple[str, bool, str], ...]:
-    """Every lowering as `(name, whether it can run, why)`, the one that runs first."""
+    """Every lowering as `(name, whether it can run, why)`, the one that runs first.
+
+    Raises: ValueError for a forced one that cannot run.
+    """
+    if reason := refusal(case, forced, f"this {case.direction}"):
+        raise ValueError(f"conv: {reason}")
     rules = CPU if case.platform == "cpu" else ELSEWHERE
     able = {name: LOWERINGS[name].supports(case) for name in LOWERINGS}
     held = [
@@ -253,7 +267,7 @@ def rank(case: Case, forced: str = "auto") -> tuple[tuple[str, bool, str], ...]:
     ]
     rows = {rule.lowering: rule.reason for rule in reversed(held)}
     order = [*dict.fromkeys(rule.lowering for rule in held), *(name for name in LOWERINGS if name not in rows)]
-    if forced != "auto" and able[forced] is None:
+    if forced != "auto":
         order.sort(key=lambda name: name != forced)
         rows[forced] = "forced"
     rows.setdefault("direct", "XLA's own: no other is faster here")
@@ -263,7 +277,7 @@ def rank(case: Case, forced: str = "auto") -> tuple[tuple[str, bool, str], ...]:
 
 
 def choose(case: Case, forced: str = "auto") -> str:
-    """The name of the lowering that runs: the forced one in the directions where it can, else the rule's."""
+    """The name of the lowering that runs: the forced one or the rule's."""
     return rank(case, forced)[0][0]
 
 

@@ -84,6 +84,32 @@ def explicit_vmap():
         report("vmap of grad Explicit", [jax.device_get(jax.jit(each)(xs, ks))], [want])
 
 
+VMAPS = {  # how x (v, n, h, w, c), the kernel (v, …) lie, and what is mapped
+    "x": (P("data"), P(), (0, None)),
+    "kernel": (P(), P("data"), (None, 0)),
+    "both": (P("data"), P("data"), (0, 0)),
+    "x of split batches": (P(None, "data"), P(), (0, None)),
+    "kernel before a split batch": (P("data"), P(), (None, 0)),
+}
+CALLS = {"conv": F.conv, "depthwise_conv": F.depthwise_conv, "conv_transpose": F.conv_transpose}
+
+
+def split_vmap(function, name, kind, **options):
+    """Values and both gradients where the mapped axis, or the batch behind it, is split."""
+    of_x, of_k, axes = VMAPS[name]
+    random = np.random.default_rng(6)
+    shapes = [(8,) * (axis == 0) + s for axis, s in zip(axes, ((8, 5, 5, 3), (3, 2, 3, 3)))]
+    x, kernel = (jnp.asarray(random.standard_normal(s), jnp.float32) for s in shapes)
+    loss = lambda x, k: jnp.sum(jnp.sin(CALLS[function](x, k)))
+    each = lambda **options: jax.jit(jax.vmap(jax.value_and_grad(loss, (0, 1)), axes, **options))
+    want = jax.tree.leaves(each()(x, kernel))
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
+    with jax.set_mesh(mesh):
+        xs, ks = (jax.device_put(v, NamedSharding(mesh, s)) for v, s in ((x, of_x), (kernel, of_k)))
+        got = jax.device_get(jax.tree.leaves(each(**options)(xs, ks)))
+    report(f"vmap {function} {name} {kind.name}", got, want)
+
+
 def main():
     for name in CASES:
         for kind in (AxisType.Auto, AxisType.Explicit):
@@ -91,6 +117,10 @@ def main():
                 split_by_compiler(name, kind, spec)
         mapped(name)
     explicit_vmap()
+    for function in CALLS:
+        for name in VMAPS:
+            split_vmap(function, name, AxisType.Explicit)
+    split_vmap("conv", "x", AxisType.Auto, spmd_axis_name="data")
 
 
 if __name__ == "__main__":

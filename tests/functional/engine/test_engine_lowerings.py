@@ -26,12 +26,12 @@ RUNS = [
 UNIT = {"float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
 
 
-def family(case, a, b, lowering="auto"):
+def family(case, a, b):
     """The primitive of the case's direction."""
     if case.direction == "input_grad":
-        return engine.conv_input_grad(a, b, case.window, case.space, groups=case.groups, lowering=lowering)
+        return engine.conv_input_grad(a, b, case.window, case.space, groups=case.groups)
     function = engine.conv if case.direction == "conv" else engine.conv_kernel_grad
-    return function(a, b, case.window, groups=case.groups, lowering=lowering)
+    return function(a, b, case.window, groups=case.groups)
 
 
 def assert_close(y, a, b, case, extra=0.0, spare=0.0):

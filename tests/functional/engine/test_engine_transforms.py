@@ -13,7 +13,16 @@ from jaxcnn.functional.lowering.direct import SPECS
 from .cases import CASES
 
 NAMES = ["dense", "strided", "depthwise-strided", "grouped", "point-strided", "patchify", "line"]
-TOLERANCE = {"float32": 2e-5, "bfloat16": 6e-2, "float16": 1e-2}
+UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
+ROUNDINGS = (
+    16  # to the dtype one after the other on the way to a result, at most: products are added in float32 or above
+)
+SUMMED = 320  # products and the sums of losses, in float32 or float64
+
+
+def wide(dtype):
+    """What sums are taken in."""
+    return jnp.float64 if dtype == "float64" else jnp.float32
 
 
 def operations(name, dtype):
@@ -23,8 +32,8 @@ def operations(name, dtype):
     x, kernel = (jnp.asarray(random.standard_normal(s) * 0.3, dtype) for s in (case.x_shape, case.kernel_shape))
     ours = lambda x, k: engine.conv(x, k, case.window, groups=case.groups)
     theirs = lambda x, k: lax.conv_general_dilated(
-        x.astype(jnp.float32),
-        k.astype(jnp.float32),
+        x.astype(wide(dtype)),
+        k.astype(wide(dtype)),
         case.window.stride,
         case.window.padding,
         rhs_dilation=case.window.dilation,
@@ -35,7 +44,7 @@ def operations(name, dtype):
 
 
 def scalar(f):
-    return lambda x, k: jnp.sum(jnp.sin(f(x, k).astype(jnp.float32)))
+    return lambda x, k: jnp.sum(jnp.sin(f(x, k).astype(wide(x.dtype))))
 
 
 def grads(f):
@@ -70,22 +79,28 @@ TRANSFORMATIONS = {
 }
 
 
-RUNS = [(name, "float32") for name in NAMES] + [("dense", "bfloat16"), ("depthwise-strided", "float16")]
+RUNS = [(name, "float32") for name in NAMES] + [
+    ("dense", "float64"),
+    ("dense", "bfloat16"),
+    ("depthwise-strided", "float16"),
+]
 # they go through rules that do not see which convolution it is: three cases of the seven
 BLIND = ("jvp of x alone", "linearize", "jacobian", "scan", "fori_loop", "checkpoint", "vmap of vmap of grad")
-PAIRS = [(t, *run) for t in TRANSFORMATIONS for run in RUNS if t not in BLIND or run in RUNS[:1] + RUNS[-3:]]
+PAIRS = [(t, *run) for t in TRANSFORMATIONS for run in RUNS if t not in BLIND or run in RUNS[:1] + RUNS[-4:]]
 
 
 @pytest.mark.parametrize(("transformation", "name", "dtype"), PAIRS)
 def test_engine_transforms_as_lax(transformation, name, dtype):
-    x, kernel, ours, theirs = operations(name, dtype)
-    transform = TRANSFORMATIONS[transformation]
-    got, want = (jax.jit(lambda x, k, f=f: transform(f, x, k))(x, kernel) for f in (ours, theirs))
+    with jax.enable_x64(dtype == "float64"):
+        x, kernel, ours, theirs = operations(name, dtype)
+        transform = TRANSFORMATIONS[transformation]
+        got, want = (jax.jit(lambda x, k, f=f: transform(f, x, k))(x, kernel) for f in (ours, theirs))
+    tolerance = ROUNDINGS * UNIT[dtype] + SUMMED * min(UNIT[dtype], UNIT["float32"])
     assert jax.tree.structure(got) == jax.tree.structure(want)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want)):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        a, b = (np.asarray(v, np.float32) for v in (a, b))
-        assert np.abs(a - b).max() <= TOLERANCE[dtype] * max(np.abs(b).max(), 1)
+        a, b = (np.asarray(v, np.float64) for v in (a, b))
+        assert np.abs(a - b).max() <= tolerance * max(np.abs(b).max(), 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
