@@ -1,4 +1,4 @@
-"""The registry: published counts, arithmetic and receptive fields, names of taps, dtypes, names with a typo, feature pyramids."""
+"""The registry: published counts, arithmetic and receptive fields, names of taps, dtypes, names with a typo."""
 
 import jax
 import jax.numpy as jnp
@@ -127,19 +127,6 @@ def test_unet_puts_the_middle_of_what_it_skipped_beside():
     np.testing.assert_allclose(seen["up1"], model.up[0](joined), rtol=1e-5, atol=1e-6)
 
 
-def test_pyramid_is_the_last_map_of_each_size():
-    maps = lambda x: models.pyramid(models.create("resnet18", num_classes=3, rngs=nnx.Rngs(0)), x)
-    shapes = jax.eval_shape(maps, jnp.zeros((1, 64, 96, 3)))
-    found = {name: y.shape for name, y in shapes.items()}
-    assert found == {
-        "conv1": (1, 32, 48, 64),
-        "layer1.1": (1, 16, 24, 64),
-        "layer2.1": (1, 8, 12, 128),
-        "layer3.1": (1, 4, 6, 256),
-        "layer4.1": (1, 2, 3, 512),
-    }
-
-
 def test_list_follows_the_pattern():
     assert models.list("vgg1?") == ["vgg11", "vgg13", "vgg16", "vgg19"]
     assert models.list("*net*_v2_?") == ["efficientnet_v2_s", "efficientnet_v2_m", "efficientnet_v2_l"]
@@ -185,22 +172,6 @@ def test_create_offers_the_nearest_names(name, near):
 def test_zoo_refuses(call, error, message):
     with pytest.raises(error, match=message):
         call(nnx.Rngs(0))
-
-
-def test_pyramid_goes_from_large_to_small_through_the_tap():
-    model = models.UNet(widths=(1, 2), padding="same", rngs=nnx.Rngs(0))
-    seen = []
-    maps = models.pyramid(model, jnp.ones((1, 8, 12, 1)), tap=lambda name, y: (seen.append(name), 0 * y)[1])
-    assert seen == ["down1", "down2", "up1", "logits"]
-    assert [(name, y.shape) for name, y in maps.items()] == [("up1", (1, 8, 12, 1)), ("down2", (1, 4, 6, 2))]
-    assert not any(y.any() for y in maps.values())
-
-
-def test_pyramid_ends_before_maps_of_class_scores():
-    maps = lambda x: models.pyramid(models.create("squeezenet1_1", num_classes=7, rngs=nnx.Rngs(0)), x)
-    found = jax.eval_shape(maps, jnp.ones((1, 64, 64, 3)))
-    assert list(found)[-1] == "fire9"
-    assert found["fire9"].shape == (1, 3, 3, 512)
 
 
 @pytest.mark.parametrize("name", ["cifar_resnet20", "lenet5", "dense", "plain"])
