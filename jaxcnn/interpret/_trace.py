@@ -3,8 +3,8 @@
 The model is traced once with abstract arrays. Its equations are walked in order; each belongs to the next named activation
 (`tap`). A convolution or pooling carries its window, and `jaxcnn.geometry` does the arithmetic; every variable that depends on
 the image carries a receptive field. A field whose jump is 0 sees the whole image from every unit (dense layers, global pools).
-A field that no rule covers is None. The body of a loop counts as often as it runs, that of a `while` once; of the branches of
-a `cond` the costliest counts.
+Behind a transposed convolution units see by their place (`ReceptiveField.phases`). A field that no rule covers is None. The body
+of a loop counts as often as it runs, that of a `while` once; of the branches of a `cond` the costliest counts.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Any
 
 from jax.extend.core import Literal
 
-from jaxcnn.geometry import ReceptiveField, Window, conv_counts
+from jaxcnn.geometry import ReceptiveField, Transposed, Window, conv_counts
 
 CALLS = (
     "jaxpr",
@@ -134,10 +134,10 @@ class Walk:
             return None
         merged = fields[0]
         for other in fields[1:]:
-            if other.jump != merged.jump:
+            if other.step != merged.step:
                 return None
             merged = merged.union(other)
-        return merged.through(window) if isinstance(window, Window) else merged
+        return merged if isinstance(window, str) else merged.through(window)
 
 
 def multiply_adds(equation: Any) -> int:
@@ -159,14 +159,15 @@ def multiply_adds(equation: Any) -> int:
     return conv_counts(window, space, right[-2], right[-1], bias=False, batch=left[0]).multiply_adds
 
 
-def _lax_conv(equation: Any, rank: int) -> Window | None:
+def _lax_conv(equation: Any, rank: int) -> Transposed | None:
     p, kernel = equation.params, equation.invars[1].aval.shape
     last = (0, rank + 1, *range(1, rank + 1))
     numbers = p["dimension_numbers"]
     channels_last = (numbers.lhs_spec, numbers.out_spec) == (last, last) and numbers.rhs_spec[2:] == tuple(range(rank))
-    if not channels_last or set(p["lhs_dilation"]) != {1}:
+    if not channels_last:
         return None
-    return Window(kernel[:-2], tuple(p["window_strides"]), tuple(p["padding"]), tuple(p["rhs_dilation"]))
+    window = Window(kernel[:-2], tuple(p["window_strides"]), tuple(p["padding"]), tuple(p["rhs_dilation"]))
+    return Transposed(window, tuple(p["lhs_dilation"]))
 
 
 CONVOLUTIONS = ("jaxcnn_conv", "jaxcnn_conv_input_grad", "conv_general_dilated")
@@ -203,9 +204,9 @@ def _one_pixel(stride, low, high) -> Window:
     return Window(ones, tuple(stride), tuple(zip(low, high)), ones)
 
 
-def _pad(equation: Any, rank: int) -> Window | None:
+def _pad(equation: Any, rank: int) -> Transposed:
     low, high, interior = zip(*equation.params["padding_config"][1 : rank + 1])
-    return None if any(interior) else _one_pixel((1,) * rank, low, high)
+    return Transposed(_one_pixel((1,) * rank, low, high), tuple(between + 1 for between in interior))
 
 
 def _slice(equation: Any, rank: int) -> Window:
@@ -235,9 +236,9 @@ def _dot(equation: Any, rank: int) -> str | None:
     return "whole" if set(range(1, rank + 1)) <= set(left) else None
 
 
-WINDOWS: dict[str, Callable[[Any, int], Window | str | None]] = {
+WINDOWS: dict[str, Callable[[Any, int], Window | Transposed | str | None]] = {
     "jaxcnn_conv": lambda equation, rank: equation.params["window"],
-    "jaxcnn_conv_input_grad": lambda equation, rank: None,  # a transposed convolution steps fractions of a pixel
+    "jaxcnn_conv_input_grad": lambda equation, rank: equation.params["window"].transposed(equation.params["space"]),
     "conv_general_dilated": _lax_conv,
     "jaxcnn_extreme": lambda equation, rank: equation.params["window"],
     "jaxcnn_total": lambda equation, rank: equation.params["window"],
