@@ -124,7 +124,7 @@ class Walk:
         fields = [f for f in (self.fields[v] for v in seen) if f is not None]
         if any(0 in f.jump for f in fields):
             return self.whole()
-        if any(v.aval.ndim != rank + 2 for v in seen):
+        if any(v.aval.ndim <= rank for v in seen):
             return None
         rule = _elementwise if name in ELEMENTWISE else WINDOWS.get(name, lambda equation, rank: None)
         window = rule(equation, rank)
@@ -173,23 +173,38 @@ def _lax_conv(equation: Any, rank: int) -> Transposed | None:
 CONVOLUTIONS = ("jaxcnn_conv", "jaxcnn_conv_input_grad", "conv_general_dilated")
 
 ELEMENTWISE = frozenset(
-    "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos div eq erf erf_inv erfc exp exp2 expm1 floor ge gt "
-    "integer_pow is_finite le log log1p logistic lt max min mul name ne neg nextafter not optimization_barrier or pow "
-    "reduce_precision rem round rsqrt select_n sharding_constraint sign sin sqrt square stop_gradient sub tan tanh xor".split()
+    "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos div eq erf erf_inv erfc exp exp2 expm1 "
+    "floor ge gt integer_pow is_finite jaxcnn_stored le log log1p logistic lt max min mul name ne neg nextafter not "
+    "optimization_barrier or pow reduce_precision rem round rsqrt select_n sharding_constraint sign sin sqrt square "
+    "stop_gradient sub tan tanh xor".split()
 )
 
 
+def _keeps(x: Any, out: Any, rank: int) -> str | None:
+    """Where images and space stay in front, whatever becomes of the channels (they may be several axes or none)."""
+    shape = out.aval.shape[: rank + 1]
+    return "same" if len(shape) == rank + 1 and x.aval.shape[: rank + 1] == shape else None
+
+
 def _elementwise(equation: Any, rank: int) -> str | None:
-    out = equation.outvars[0].aval.shape
-    return "same" if len(out) == rank + 2 else None
+    return "same" if equation.outvars[0].aval.ndim > rank else None
 
 
 def _concatenate(equation: Any, rank: int) -> str | None:
-    return "same" if equation.params["dimension"] in (0, rank + 1) else None
+    return "same" if equation.params["dimension"] not in range(1, rank + 1) else None
+
+
+def _split(equation: Any, rank: int) -> str | None:
+    return "same" if equation.params["axis"] > rank else None
 
 
 def _broadcast(equation: Any, rank: int) -> str | None:
-    return "same" if equation.invars[0].aval.shape[1:-1] == equation.outvars[0].aval.shape[1:-1] else None
+    in_front = equation.params["broadcast_dimensions"][: rank + 1] == tuple(range(rank + 1))
+    return _keeps(equation.invars[0], equation.outvars[0], rank) if in_front else None
+
+
+def _transpose(equation: Any, rank: int) -> str | None:
+    return "same" if equation.params["permutation"][: rank + 1] == tuple(range(rank + 1)) else None
 
 
 def _reduce_window(equation: Any, rank: int) -> Window:
@@ -216,23 +231,23 @@ def _slice(equation: Any, rank: int) -> Window:
 
 
 def _reduce(equation: Any, rank: int) -> str | None:
-    space = set(range(1, rank + 1))
-    return "whole" if space <= set(equation.params["axes"]) else None
+    axes = set(equation.params["axes"])
+    if min(axes, default=rank + 1) > rank:
+        return "same"
+    return "whole" if set(range(1, rank + 1)) <= axes else None
 
 
 def _reshape(equation: Any, rank: int) -> str | None:
-    x, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
-    if len(out) == rank + 2 and x[: rank + 1] == out[: rank + 1]:
-        return "same"
-    return "whole" if len(out) <= 2 else None
+    x, out = equation.invars[0], equation.outvars[0]
+    return _keeps(x, out, rank) or ("whole" if out.aval.ndim <= 2 else None)
 
 
 def _dot(equation: Any, rank: int) -> str | None:
     (left, _), batch = equation.params["dimension_numbers"]
     if any(map(len, batch)):
         return None
-    if tuple(left) == (rank + 1,):
-        return "same"
+    if min(left, default=0) > rank:
+        return _keeps(equation.invars[0], equation.outvars[0], rank)
     return "whole" if set(range(1, rank + 1)) <= set(left) else None
 
 
@@ -250,7 +265,10 @@ WINDOWS: dict[str, Callable[[Any, int], Window | Transposed | str | None]] = {
     "slice": _slice,
     "reduce_sum": _reduce,
     "reduce_max": _reduce,
+    "reduce_min": _reduce,
     "concatenate": _concatenate,
+    "split": _split,
+    "transpose": _transpose,
     "broadcast_in_dim": _broadcast,
     "reshape": _reshape,
     "dot_general": _dot,
