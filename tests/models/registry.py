@@ -14,7 +14,7 @@ SMALLEST = (
 ).split()
 EVERY = [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.slow) for name in models.list()]
 GREY = ("lenet5", "lenet5_1998", "dense", "plain", "unet")
-SIDES = {"inception_v3": 75, "unet": 188} | dict.fromkeys(("lenet5", "dense", "plain"), 28)
+SIDES = {"inception_v3": 299, "unet": 188} | dict.fromkeys(("lenet5", "dense", "plain"), 28)
 SIDES |= dict.fromkeys(("lenet5_1998", "airbench", *models.list("cifar_*")), 32)
 
 
