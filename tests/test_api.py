@@ -106,7 +106,7 @@ SIGNATURES = {
     "geometry.Bins.output_size": "self, space",
     "geometry.Counts": "parameters=0, multiply_adds=0, bytes=0",
     "geometry.Node": "inputs, window=None",
-    "geometry.ReceptiveField": "size, jump, start",
+    "geometry.ReceptiveField": "size, jump, start, *, phases=()",
     "geometry.ReceptiveField.of_pixel": "rank",
     "geometry.ReceptiveField.through": "self, window",
     "geometry.ReceptiveField.union": "self, other",

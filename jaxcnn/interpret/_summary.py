@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One named activation. `field` is None where it is not known; its jump is 0 where a unit sees the whole image.
+    """One named activation. `field` is None where no window says it (`resize`); its jump is 0 where a unit sees the whole image.
 
     `frozen` counts those of its parameters that are not trained (`jaxcnn.nn.Frozen`).
     """
@@ -130,5 +130,6 @@ def _describe(field: ReceptiveField | None) -> str:
         return "?"
     if 0 in field.jump:
         return "whole image"
-    step = f" every {field.jump[0]}" if max(field.jump) > 1 else ""
-    return "×".join(map(str, field.size)) + step
+    sizes = [sorted({n for _, n in axis}) for axis in field.phases] or [[n] for n in field.size]
+    step = f" every {field.step[0]}" if set(field.step) != {1} else ""
+    return "×".join(f"{few[0]}–{few[-1]}" if len(few) > 1 else str(few[0]) for few in sizes) + step

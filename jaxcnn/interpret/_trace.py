@@ -3,8 +3,8 @@
 The model is traced once with abstract arrays. Its equations are walked in order; each belongs to the next named activation
 (`tap`). A convolution or pooling carries its window, and `jaxcnn.geometry` does the arithmetic; every variable that depends on
 the image carries a receptive field. A field whose jump is 0 sees the whole image from every unit (dense layers, global pools).
-A field that no rule covers is None. The body of a loop counts as often as it runs, that of a `while` once; of the branches of
-a `cond` the costliest counts.
+Behind a transposed convolution units see by their place (`ReceptiveField.phases`). A field that no rule covers is None. The body
+of a loop counts as often as it runs, that of a `while` once; of the branches of a `cond` the costliest counts.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Any
 
 from jax.extend.core import Literal
 
-from jaxcnn.geometry import ReceptiveField, Window, conv_counts
+from jaxcnn.geometry import ReceptiveField, Transposed, Window, conv_counts
 
 CALLS = (
     "jaxpr",
@@ -124,7 +124,7 @@ class Walk:
         fields = [f for f in (self.fields[v] for v in seen) if f is not None]
         if any(0 in f.jump for f in fields):
             return self.whole()
-        if any(v.aval.ndim != rank + 2 for v in seen):
+        if any(v.aval.ndim <= rank for v in seen):
             return None
         rule = _elementwise if name in ELEMENTWISE else WINDOWS.get(name, lambda equation, rank: None)
         window = rule(equation, rank)
@@ -134,10 +134,10 @@ class Walk:
             return None
         merged = fields[0]
         for other in fields[1:]:
-            if other.jump != merged.jump:
+            if other.step != merged.step:
                 return None
             merged = merged.union(other)
-        return merged.through(window) if isinstance(window, Window) else merged
+        return merged if isinstance(window, str) else merged.through(window)
 
 
 def multiply_adds(equation: Any) -> int:
@@ -159,36 +159,52 @@ def multiply_adds(equation: Any) -> int:
     return conv_counts(window, space, right[-2], right[-1], bias=False, batch=left[0]).multiply_adds
 
 
-def _lax_conv(equation: Any, rank: int) -> Window | None:
+def _lax_conv(equation: Any, rank: int) -> Transposed | None:
     p, kernel = equation.params, equation.invars[1].aval.shape
     last = (0, rank + 1, *range(1, rank + 1))
     numbers = p["dimension_numbers"]
     channels_last = (numbers.lhs_spec, numbers.out_spec) == (last, last) and numbers.rhs_spec[2:] == tuple(range(rank))
-    if not channels_last or set(p["lhs_dilation"]) != {1}:
+    if not channels_last:
         return None
-    return Window(kernel[:-2], tuple(p["window_strides"]), tuple(p["padding"]), tuple(p["rhs_dilation"]))
+    window = Window(kernel[:-2], tuple(p["window_strides"]), tuple(p["padding"]), tuple(p["rhs_dilation"]))
+    return Transposed(window, tuple(p["lhs_dilation"]))
 
 
 CONVOLUTIONS = ("jaxcnn_conv", "jaxcnn_conv_input_grad", "conv_general_dilated")
 
 ELEMENTWISE = frozenset(
-    "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos div eq erf erf_inv erfc exp exp2 expm1 floor ge gt "
-    "integer_pow is_finite le log log1p logistic lt max min mul name ne neg nextafter not optimization_barrier or pow "
-    "reduce_precision rem round rsqrt select_n sharding_constraint sign sin sqrt square stop_gradient sub tan tanh xor".split()
+    "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos div eq erf erf_inv erfc exp exp2 expm1 "
+    "floor ge gt integer_pow is_finite jaxcnn_stored le log log1p logistic lt max min mul name ne neg nextafter not "
+    "optimization_barrier or pow reduce_precision rem round rsqrt select_n sharding_constraint sign sin sqrt square "
+    "stop_gradient sub tan tanh xor".split()
 )
 
 
+def _keeps(x: Any, out: Any, rank: int) -> str | None:
+    """Where images and space stay in front, whatever becomes of the channels (they may be several axes or none)."""
+    shape = out.aval.shape[: rank + 1]
+    return "same" if len(shape) == rank + 1 and x.aval.shape[: rank + 1] == shape else None
+
+
 def _elementwise(equation: Any, rank: int) -> str | None:
-    out = equation.outvars[0].aval.shape
-    return "same" if len(out) == rank + 2 else None
+    return "same" if equation.outvars[0].aval.ndim > rank else None
 
 
 def _concatenate(equation: Any, rank: int) -> str | None:
-    return "same" if equation.params["dimension"] in (0, rank + 1) else None
+    return "same" if equation.params["dimension"] not in range(1, rank + 1) else None
+
+
+def _split(equation: Any, rank: int) -> str | None:
+    return "same" if equation.params["axis"] > rank else None
 
 
 def _broadcast(equation: Any, rank: int) -> str | None:
-    return "same" if equation.invars[0].aval.shape[1:-1] == equation.outvars[0].aval.shape[1:-1] else None
+    in_front = equation.params["broadcast_dimensions"][: rank + 1] == tuple(range(rank + 1))
+    return _keeps(equation.invars[0], equation.outvars[0], rank) if in_front else None
+
+
+def _transpose(equation: Any, rank: int) -> str | None:
+    return "same" if equation.params["permutation"][: rank + 1] == tuple(range(rank + 1)) else None
 
 
 def _reduce_window(equation: Any, rank: int) -> Window:
@@ -203,9 +219,9 @@ def _one_pixel(stride, low, high) -> Window:
     return Window(ones, tuple(stride), tuple(zip(low, high)), ones)
 
 
-def _pad(equation: Any, rank: int) -> Window | None:
+def _pad(equation: Any, rank: int) -> Transposed:
     low, high, interior = zip(*equation.params["padding_config"][1 : rank + 1])
-    return None if any(interior) else _one_pixel((1,) * rank, low, high)
+    return Transposed(_one_pixel((1,) * rank, low, high), tuple(between + 1 for between in interior))
 
 
 def _slice(equation: Any, rank: int) -> Window:
@@ -215,29 +231,29 @@ def _slice(equation: Any, rank: int) -> Window:
 
 
 def _reduce(equation: Any, rank: int) -> str | None:
-    space = set(range(1, rank + 1))
-    return "whole" if space <= set(equation.params["axes"]) else None
+    axes = set(equation.params["axes"])
+    if min(axes, default=rank + 1) > rank:
+        return "same"
+    return "whole" if set(range(1, rank + 1)) <= axes else None
 
 
 def _reshape(equation: Any, rank: int) -> str | None:
-    x, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
-    if len(out) == rank + 2 and x[: rank + 1] == out[: rank + 1]:
-        return "same"
-    return "whole" if len(out) <= 2 else None
+    x, out = equation.invars[0], equation.outvars[0]
+    return _keeps(x, out, rank) or ("whole" if out.aval.ndim <= 2 else None)
 
 
 def _dot(equation: Any, rank: int) -> str | None:
     (left, _), batch = equation.params["dimension_numbers"]
     if any(map(len, batch)):
         return None
-    if tuple(left) == (rank + 1,):
-        return "same"
+    if min(left, default=0) > rank:
+        return _keeps(equation.invars[0], equation.outvars[0], rank)
     return "whole" if set(range(1, rank + 1)) <= set(left) else None
 
 
-WINDOWS: dict[str, Callable[[Any, int], Window | str | None]] = {
+WINDOWS: dict[str, Callable[[Any, int], Window | Transposed | str | None]] = {
     "jaxcnn_conv": lambda equation, rank: equation.params["window"],
-    "jaxcnn_conv_input_grad": lambda equation, rank: None,  # a transposed convolution steps fractions of a pixel
+    "jaxcnn_conv_input_grad": lambda equation, rank: equation.params["window"].transposed(equation.params["space"]),
     "conv_general_dilated": _lax_conv,
     "jaxcnn_extreme": lambda equation, rank: equation.params["window"],
     "jaxcnn_total": lambda equation, rank: equation.params["window"],
@@ -249,7 +265,10 @@ WINDOWS: dict[str, Callable[[Any, int], Window | str | None]] = {
     "slice": _slice,
     "reduce_sum": _reduce,
     "reduce_max": _reduce,
+    "reduce_min": _reduce,
     "concatenate": _concatenate,
+    "split": _split,
+    "transpose": _transpose,
     "broadcast_in_dim": _broadcast,
     "reshape": _reshape,
     "dot_general": _dot,

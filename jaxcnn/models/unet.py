@@ -56,8 +56,8 @@ class UNet(nnx.Module):
     (1, 4, 8, 2)
     """
 
-    head_name = ""
-    score_maps = ("logits",)  # none that `replace_head` could change
+    head_name = "logits"
+    score_maps = ("logits",)
 
     def __init__(
         self,

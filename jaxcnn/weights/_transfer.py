@@ -97,7 +97,9 @@ def head_of(model: nnx.Module) -> str:
     """
     kind, name = type(model).__name__, getattr(model, "head_name", None)
     if name == "":
-        raise ValueError(f"head_of: {kind} has no head that can be replaced")
+        raise ValueError(
+            f"head_of: {kind} has no head that can be replaced: no layer with parameters gives its classes"
+        )
     if name is not None:
         return name
     dense = [dotted(path) for path in _layers(model, ()) if isinstance(node_at(model, path), nn.Dense)]
@@ -124,9 +126,9 @@ def layer(model: nnx.Module, name: str) -> Any:
 def replace_head(model: nnx.Module, num_classes: int, *, head: str | None = None, rngs: nnx.Rngs) -> Any:
     """The model with a fresh head of `num_classes` outputs.
 
-    A dense head gets a dense one in its place, and so do auxiliary ones (`auxiliary_heads` of the class). A convolution
-    (SqueezeNet's, whose outputs pass a ReLU and are averaged) is taken out, and a dense layer put behind the averages of what
-    it saw (`Headed`).
+    A dense head gets a dense one in its place, and so do auxiliary ones (`auxiliary_heads` of the class). So does a convolution
+    that is a map of class scores (U-Net's, one of the class's `score_maps`). Another one (SqueezeNet's, whose outputs pass a ReLU
+    and are averaged) is taken out, and a dense layer put behind the averages of what it saw (`Headed`).
 
     Args:
         head: name of the layer; None means `head_of(model)`.
@@ -139,17 +141,24 @@ def replace_head(model: nnx.Module, num_classes: int, *, head: str | None = None
     """
     path = _path(model, head)
     old = node_at(model, path)
-    if isinstance(old, nn.Conv):
+    if isinstance(old, nn.Conv) and dotted(path) not in getattr(model, "score_maps", ()):
         features = old.kernel.shape[-2] * old.options["groups"]
         return Headed(headless(model, head=head), features, num_classes, dtype=old.dtype, rngs=rngs)
     model = nnx.clone(model)
     known = {dotted(path): path for path in _layers(model, ())}
     for one in (path, *(known[name] for name in getattr(model, "auxiliary_heads", ()) if name in known)):
-        old = node_at(model, one)
-        bias = old.bias is not None
-        fresh = nn.Dense(old.kernel.shape[0], num_classes, use_bias=bias, dtype=old.dtype, rngs=rngs)
-        _put(node_at(model, one[:-1]), one[-1], fresh)
+        _put(node_at(model, one[:-1]), one[-1], _fresh(node_at(model, one), num_classes, rngs))
     return model
+
+
+def _fresh(old: nn.Dense | nn.Conv, num_classes: int, rngs: nnx.Rngs) -> nn.Dense | nn.Conv:
+    """A layer like the old one with other outputs."""
+    options = {"use_bias": old.bias is not None, "dtype": old.dtype, "rngs": rngs}
+    if isinstance(old, nn.Dense):
+        return nn.Dense(old.kernel.shape[0], num_classes, **options)
+    *size, features, _ = old.kernel.shape
+    rank, words = len(size), {word: v for word, v in old.options.items() if word != "groups"}
+    return nn.Conv(features, num_classes, size, rank=rank, **words, **options)
 
 
 def headless(model: Model, *, head: str | None = None) -> Model:

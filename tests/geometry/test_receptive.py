@@ -1,10 +1,12 @@
 """Receptive fields against propagating sets of pixels, and known values of published networks."""
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxcnn.geometry import Node, ReceptiveField, Window, chain, graph
+from jaxcnn.geometry import Node, ReceptiveField, Transposed, Window, chain, graph
 
 
 @st.composite
@@ -16,6 +18,9 @@ def windows(draw, stride=None):
 
 def through(window, units):
     """The units below that a set of units sees."""
+    if isinstance(window, Transposed):
+        below = {p for unit in units for p in window.window.pixels(0, unit)}
+        return {p // window.input_dilation[0] for p in below if not p % window.input_dilation[0]}
     return {p for unit in units for p in window.pixels(0, unit)}
 
 
@@ -37,6 +42,54 @@ def test_chain_spans_the_propagated_pixels(layers, unit):
     assert field.first((unit,)) == (min(seen),)
     assert field.last((unit,)) == (max(seen),)
     assert field.size == (max(seen) - min(seen) + 1,)
+
+
+@given(windows(), st.integers(-9, 9))
+def test_adjoint_of_a_window_sees_the_outputs_that_see_it(layer, pixel):
+    seen = {output for output in range(-30, 30) if pixel in layer.pixels(0, output)}
+    assert through(layer.transposed((512,)), {pixel}) == seen
+
+
+@st.composite
+def ways(draw):
+    """Windows down and, as their adjoints, up again, in any order."""
+    layers = draw(st.lists(st.tuples(windows(), st.booleans()), min_size=1, max_size=4))
+    return [layer.transposed((512,)) if up else layer for layer, up in layers]
+
+
+@given(ways(), st.integers(-9, 40))
+def test_chain_through_adjoints_spans_the_propagated_pixels(layers, unit):
+    seen, field = pixels_of(layers, unit), chain(layers)
+    first, last = field.first((unit,))[0], field.last((unit,))[0]
+    assert last - first + 1 == (max(seen) - min(seen) + 1 if seen else 0)
+    assert not seen or (first, last) == (min(seen), max(seen))
+
+
+@given(ways(), st.integers(0, 4))
+def test_phases_are_as_few_as_they_can_be(layers, shift):
+    field = chain(layers)
+    (spans,) = field.phases or (((field.start[0], field.size[0]),),)
+    see = lambda unit: field.first((unit,))[0] if field.last((unit,))[0] >= field.first((unit,))[0] else None
+    for period in range(1, len(spans)):
+        moved = field.jump[0] * period / len(spans)
+        units = range(shift, shift + len(spans))
+        pairs = [(spans[u % len(spans)], spans[(u + period) % len(spans)], see(u), see(u + period)) for u in units]
+        assert any(a[1] != b[1] or (a[1] and y - x != moved) for a, b, x, y in pairs)
+    assert field.size == (max(n for _, n in spans),)
+    assert field.step == (field.jump[0] / Fraction(len(spans)),)
+
+
+@given(ways(), windows(), st.integers(0, 12))
+def test_union_with_phases_spans_both(layers, beside, unit):
+    deep = chain(layers)
+    flat = ReceptiveField.of_pixel(1).through(Window((3,), (deep.step[0].numerator,), ((1, 1),), (1,)))
+    flat = flat.through(Window((1,), (deep.step[0].denominator,), ((0, 0),), (1,)).transposed((512,)))
+    spans = [field.first((unit,)) + field.last((unit,)) for field in (deep, flat)]
+    spans = [(first, last) for first, last in spans if last >= first]
+    both = deep.union(flat)
+    assert both.step == deep.step
+    found = both.first((unit,)) + both.last((unit,))
+    assert found == (min(a for a, _ in spans), max(b for _, b in spans)) if spans else found[1] < found[0]
 
 
 @given(st.lists(windows(), min_size=1, max_size=5), st.integers(0, 6))
@@ -95,6 +148,27 @@ def test_chain_of_3x3(count, size):
 def test_chain_known_network(network, size, jump):
     field = chain(network)
     assert (field.size, field.jump) == ((size, size), (jump, jump))
+
+
+def test_graph_unet_sees_188_or_204():
+    """Five sizes of two 3×3 without padding, pools and adjoints of 2×2 between them, what was skipped joined from the middle."""
+    nodes, below = {}, "image"
+    crop = lambda low: Window((1,), (1,), ((-low, -low),), (1,))
+    for level in range(5):
+        halved = Node((below,), Window((2,), (2,), ((0, 0),), (1,)))
+        nodes[f"pool{level}"] = halved if level else Node((below,))
+        nodes[f"one{level}"] = Node((f"pool{level}",), Window((3,), (1,), ((0, 0),), (1,)))
+        nodes[f"down{level}"] = Node((f"one{level}",), Window((3,), (1,), ((0, 0),), (1,)))
+        below = f"down{level}"
+    for level, border in zip((3, 2, 1, 0), (4, 16, 40, 88)):  # pixels that the way down and up has lost on a side
+        nodes[f"enlarged{level}"] = Node((below,), Window((2,), (2,), ((0, 0),), (1,)).transposed((512,)))
+        nodes[f"skipped{level}"] = Node((f"down{level}",), crop(border))
+        nodes[f"first{level}"] = Node((f"enlarged{level}", f"skipped{level}"), Window((3,), (1,), ((0, 0),), (1,)))
+        nodes[f"up{level}"] = Node((f"first{level}",), Window((3,), (1,), ((0, 0),), (1,)))
+        below = f"up{level}"
+    fields = graph(nodes, rank=1)
+    assert (fields["down4"].size, fields["down4"].jump) == ((140,), (16,))
+    assert fields["up0"].phases == ((*[(0, 188)] * 4, *[(0, 204)] * 12),)
 
 
 def resnet50(first_stride, second_stride):

@@ -51,6 +51,76 @@ def test_summary_field_is_where_the_gradient_is():
     assert tuple(seen.max(0)) == field.last((4, 4))
 
 
+def _positive(*size):
+    return jnp.ones((*size, 1, 1))
+
+
+def _beside(x):
+    small = F.conv_transpose(F.avg_pool(F.conv(x, _positive(3, 3)), 2), _positive(4, 3), stride=2)
+    return F.conv(jnp.concatenate([x, small], -1), jnp.ones((2, 3, 2, 1)), padding="valid")
+
+
+ENLARGED = {  # what is done to 24×26×1 pixels
+    "windows meet": lambda x: F.conv_transpose(x, _positive(2, 2), stride=2, padding="valid"),
+    "windows overlap": lambda x: F.conv_transpose(x, _positive(5, 3), stride=2),
+    "windows lie apart": lambda x: F.conv_transpose(x, _positive(2, 1), stride=3, padding="valid"),
+    "dilated": lambda x: F.conv_transpose(x, _positive(3, 2), stride=(2, 1), dilation=(3, 2), padding=1),
+    "asymmetric": lambda x: F.conv_transpose(x, _positive(4, 3), stride=2, padding=((1, 0), (0, 2)), output_padding=1),
+    "then smoothed": lambda x: F.conv(F.conv_transpose(x, _positive(2, 2), stride=2), _positive(3, 3)),
+    "then by another factor": lambda x: F.avg_pool(F.conv_transpose(x, _positive(3, 3), stride=3), 2),
+    "there and back": lambda x: F.conv_transpose(F.conv(x, _positive(3, 3), stride=2), _positive(3, 3), stride=2),
+    "joined": _beside,
+    "of lax": lambda x: jax.lax.conv_transpose(x, _positive(3, 4), (2, 3), "SAME"),
+    "zeros between": lambda x: F.conv(_interleaved(x), _positive(2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", ENLARGED)
+def test_summary_field_of_every_unit_is_where_the_gradient_is(name):
+    class Program(nnx.Module):
+        def __call__(self, x, *, train, tap):
+            return tap("y", ENLARGED[name](x))
+
+    x = jnp.ones((1, 24, 26, 1))
+    (row,) = summarise(Program(), x.shape).rows
+    units = np.array([(i, i * row.shape[2] // row.shape[1]) for i in range(row.shape[1])])
+    one = jnp.zeros((len(units), *row.shape)).at[np.arange(len(units)), 0, *units.T].set(1)
+    gradients = jax.vmap(jax.vjp(ENLARGED[name], x)[1])(one)[0]
+    inside = 0
+    for unit, gradient in zip(units, gradients):
+        seen, first, last = np.argwhere(gradient[0, :, :, 0]), row.field.first(unit), row.field.last(unit)
+        if min(np.subtract(last, first)) < 0:
+            assert len(seen) == 0
+        elif min(first) >= 0 and last[0] < 24 and last[1] < 26:
+            inside += 1
+            assert (tuple(seen.min(0)), tuple(seen.max(0))) == (first, last)
+    assert inside > 8
+
+
+def extents(model, name, units, side):
+    """First and last pixel that units (i, i) of a named activation see, by the gradient of each."""
+    score = lambda x: capture(model, x)[1][name][units, units, units].sum()
+    seen = jax.jit(jax.grad(score))(jnp.ones((len(units), side, side, 1)))[..., 0] > 0
+    places = [np.argwhere(image) for image in np.asarray(seen)]
+    return [(tuple(one.min(0)), tuple(one.max(0))) for one in places]
+
+
+def test_unet_sees_140_pixels_below_and_188_or_204_at_the_end(monkeypatch):
+    monkeypatch.setattr(F, "max_pool", F.avg_pool)  # the same window, whose gradient reaches all of it
+    model = models.UNet(widths=(1, 2, 4, 8, 16), dropout=0.0, rngs=nnx.Rngs(0))
+    rows = {row.name: row for row in summarise(model, (1, 204, 204, 1)).rows}
+    positive = lambda v: jnp.ones_like(v) / v.shape[2] / 3 if v.ndim == 4 else v
+    nnx.update(model, jax.tree.map(positive, nnx.state(model, nnx.Param)))
+    for name, sizes in {"down5": {140}, "up1": {172}, "up2": {188}, "up3": {188, 204}, "logits": {188, 204}}.items():
+        units, field = np.arange(min(20, rows[name].shape[1])), rows[name].field
+        found = extents(model, name, units, 204)
+        assert found == [(field.first([unit] * 2), field.last([unit] * 2)) for unit in units]
+        assert {last[0] - first[0] + 1 for first, last in found} == sizes
+    assert rows["down5"].cells[-1] == "140×140 every 16"
+    assert rows["up2"].cells[-1] == "188×188 every 4"
+    assert rows["logits"].cells[-1] == "188–204×188–204"
+
+
 def test_summary_known_fields_of_lenet():
     model = models.create("lenet5", rngs=nnx.Rngs(0))
     fields = [row.field for row in summarise(model, (1, 28, 28, 1)).rows]
@@ -129,6 +199,10 @@ def _spread(x):
     return jax.lax.conv_transpose(x, _kernel(2, 2, 3, 3), (2, 2), "SAME")
 
 
+def _interleaved(x):
+    return jax.lax.pad(x, 0.0, ((0, 0, 0), (1, 2, 2), (0, 1, 1), (0, 0, 0)))
+
+
 def _channels_first(x):
     return jax.lax.conv(x.transpose(0, 3, 1, 2), _kernel(3, 3, 3, 3), (1, 1), "SAME").transpose(0, 2, 3, 1)
 
@@ -136,7 +210,7 @@ def _channels_first(x):
 PROGRAMS = {  # what a model may do: its multiply-adds for 8×8×3 images, size of its receptive field (None: no rule)
     "scan": (_scanned, 4 * 64 * 81, None),
     "cond": (_switched, 64 * 81, None),
-    "transposed": (_spread, 64 * 36, None),
+    "transposed": (_spread, 64 * 36, 1),
     "channels first": (_channels_first, 64 * 81, None),
     "reversed": (lambda x: x[:, ::-1], 0, None),
     "sorted": (lambda x: jnp.sort(x, 1), 0, None),
