@@ -21,7 +21,7 @@ from ._layout import Entry, entries
 from ._tables import AUXILIARY, IGNORED, Naming, family, namings
 
 Model = TypeVar("Model", bound=nnx.Module)
-SHOWN = 20  # names of a kind that an error lists
+LINE = 8  # names that a line of an error lists; more stand one a line
 
 
 def load(model: Model, source: str | Path | Card, *, names: str | None = None, sha256: str | None = None) -> Model:
@@ -172,7 +172,7 @@ def _check_fit(model, path: Path, wanted: Mapping[str, Entry], stored, extra: li
     if missing or wrong or extra:
         head = f"load: {path.name} does not fit {type(model).__name__}"
         counts = f"{len(missing)} missing, {len(extra)} unexpected, {len(wrong)} of another shape"
-        lines = [*_first(missing), *_first([f"+ {name}" for name in extra]), *_first(wrong)]
+        lines = [*missing, *(f"+ {name}" for name in extra), *wrong]
         raise WeightFileError("\n  ".join([f"{head}: {counts}", *lines]))
 
 
@@ -180,11 +180,6 @@ def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
     """The same shape, or as many numbers for as many outputs: a convolution of all pixels is a dense layer, (c, 1, 1) is (c,)."""
     alike = len(theirs) != len(ours) and theirs[:1] == ours[:1] and prod(theirs) == prod(ours)
     return theirs == ours or alike
-
-
-def _first(lines: list[str]) -> list[str]:
-    rest = len(lines) - SHOWN
-    return lines if rest <= 0 else [*lines[:SHOWN], f"  … and {rest} more {lines[0][0]}"]
 
 
 def _converted(array: np.ndarray, entry: Entry, naming: Naming, where: str) -> np.ndarray:
@@ -197,5 +192,5 @@ def _check_finite(path: Path, arrays: list[tuple[Entry, np.ndarray]]) -> None:
     counts = {entry.ours: int((~np.isfinite(array.astype(np.float32))).sum()) for entry, array in arrays}
     bad = [f"{name} ({count:,})" for name, count in counts.items() if count]
     if bad:
-        rest = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise WeightFileError(f"load: {path.name} has NaN or infinite numbers in {', '.join(bad[:SHOWN])}{rest}")
+        where = f" {', '.join(bad)}" if len(bad) <= LINE else "\n  ".join([f" {len(bad)} arrays:", *bad])
+        raise WeightFileError(f"load: {path.name} has NaN or infinite numbers in{where}")
