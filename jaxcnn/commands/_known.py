@@ -69,7 +69,7 @@ def known(model: str | None, source: str, card: str | None, sha256: str | None, 
     """
     path, own = _found(source, console)
     said = weights.description(path) if path.is_file() else weights.Description(None, ())
-    own = own or (weights.card(said.card) if said.card else None)
+    own = own or said.card
     named = own if card is None else weights.card(card)
     name = model or next((one.model for one in (own, named) if one), None)
     if name is None:

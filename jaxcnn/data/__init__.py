@@ -10,6 +10,7 @@ from ._images import class_weights as class_weights
 from ._images import stratified as stratified
 from ._prepare import Preparation as Preparation
 from ._prepare import Prepare as Prepare
+from ._prepare import card_for as card_for
 from ._prepare import preparer as preparer
 from ._sources import is_path as is_path
 from ._sources import load as load
