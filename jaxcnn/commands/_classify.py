@@ -15,18 +15,16 @@ from rich.text import Text
 from jaxcnn.data import UnreadableImage
 
 from ._known import class_names, known, score
-from ._pictures import Picture, batched, files_of, read
+from ._network import Network
+from ._pictures import Picture, batched, coloured, files_of, read
 
 BATCH = 16  # pictures a step
 
 
 def classify(
     pictures: Annotated[tuple[Path, ...], tyro.conf.Positional],
-    weights: str,
-    model: str | None = None,
+    network: Annotated[Network, tyro.conf.arg(name="")],
     labels: Path | None = None,
-    card: str | None = None,
-    sha256: str | None = None,
     top: int = 5,
     picture: Path | None = None,
     truth: Path | None = None,
@@ -35,12 +33,9 @@ def classify(
 
     Args:
         pictures: files, folders, or - for a picture from standard input.
-        weights: file of weights (.safetensors, .npz, .pth, orbax folder), or the name of a card, which is fetched.
-        model: name of the model (default: that of the weights' card).
+        network: the weights and how pictures are prepared.
         labels: file with a line for each class (default: the names in the weights, or in synset_words.txt, labels.txt or
             classes.txt beside them).
-        card: weights whose preprocessing is used (default: what the file is or says, else the model's usual one).
-        sha256: the first digits that the file's must have.
         top: classes shown of each photograph.
         picture: file that a picture of the photographs with bars is written to.
         truth: CSV file with the columns file and label_index; the right answers are counted.
@@ -51,7 +46,7 @@ def classify(
         raise ValueError(f"{len(files)} pictures, top={top}; give a file, a folder or -, and at least one class")
     if picture is not None and not picture.absolute().parent.is_dir():
         raise ValueError(f"picture={picture}: the folder {picture.absolute().parent} does not exist")
-    chosen = known(model, weights, card, sha256, console)
+    chosen = known(network, console)
     seen, unreadable, logits = _answers(files, chosen)
     for line in unreadable:
         print(f"classify: {line}", file=sys.stderr)
@@ -60,7 +55,7 @@ def classify(
         probabilities = softmax(logits)
         order = np.argsort(-logits, axis=1, kind="stable")[:, :top]
         console.print(_table(seen, order, probabilities, names))
-        _say_converted(seen, console)
+        _say_converted(seen, chosen.card.in_features == 1, console)
         if picture is not None:
             _draw(seen, order, probabilities, names, picture)
             print(f"picture: {picture}")
@@ -115,12 +110,12 @@ def _table(seen: Sequence[Picture], order: np.ndarray, probabilities: np.ndarray
     return table
 
 
-def _say_converted(seen: Sequence[Picture], console: Console) -> None:
+def _say_converted(seen: Sequence[Picture], grey: bool, console: Console) -> None:
     other = [one for one in seen if one.converted]
     if other:
         modes = ", ".join(sorted({one.converted for one in other}))
         first = ", ".join(Path(one.name).name for one in other[:3]) + (" …" if len(other) > 3 else "")
-        text = f"{len(other)} converted to RGB ({modes}; what is transparent is shown on white): {first}"
+        text = f"{len(other)} converted to {'grey' if grey else 'RGB'} ({modes}; what is transparent is shown on white): {first}"
         console.print(text, highlight=False, markup=False)
 
 
@@ -128,7 +123,8 @@ def _draw(seen: Sequence[Picture], order: np.ndarray, probabilities: np.ndarray,
     from jaxcnn.report import predictions
 
     tops = [[(names[label], float(probabilities[i, label])) for label in order[i]] for i in range(len(seen))]
-    predictions([one.pixels for one in seen], [Path(one.name).name for one in seen], tops).savefig(to, dpi=120)
+    pixels = coloured(np.stack([one.pixels for one in seen]), 3)
+    predictions(list(pixels), [Path(one.name).name for one in seen], tops).savefig(to, dpi=120)
 
 
 def _score(seen: Sequence[Picture], logits: np.ndarray, truth: Path) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -11,36 +13,31 @@ from jaxcnn.data import UnreadableImage, is_path, load, split_named
 from jaxcnn.weights import Card, cut
 
 from ._known import Known, class_names, known, score
-from ._pictures import Picture, batched, files_of, read
+from ._network import Network
+from ._pictures import Picture, batched, coloured, files_of, read
 
 
 def evaluate(
-    weights: str,
+    network: Annotated[Network, tyro.conf.arg(name="")],
     dataset: str,
-    model: str | None = None,
     data_dir: Path | None = None,
     split: str = "test",
-    card: str | None = None,
-    sha256: str | None = None,
     batch_size: int = 100,
 ) -> None:
     """Count the images of a labelled set that a model gets right.
 
     Args:
-        weights: file of weights (.safetensors, .npz, .pth, orbax folder), or a URL or the name of a card, which is fetched.
+        network: the weights and how pictures are prepared.
         dataset: name of a TFDS image set, "digits", or the path of a folder <class>/*.jpg or test/<class>/*.jpg. Its classes
             are those of the weights by name where these are known, else by order of name.
-        model: name of the model (default: that of the weights' card).
         data_dir: directory of prepared TFDS sets (default: TFDS_DATA_DIR or TFDS's own).
         split: part of a TFDS set, or of a folder that has parts.
-        card: weights whose preprocessing is used (default: what the file is or says, else the model's usual one).
-        sha256: the first digits that the file's must have.
         batch_size: images a step.
     """
     console = Console()
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
-    chosen = known(model, weights, card, sha256, console)
+    chosen = known(network, console)
     compute = chosen.logits()
     unreadable: list[str] = []
     if is_path(dataset):
@@ -75,8 +72,7 @@ def _set(dataset: str, split: str, data_dir: Path | None, card: Card, size: int)
     def batches() -> Batches:
         for start in range(0, len(part), size):
             images = part.images[start : start + size]
-            rgb = np.broadcast_to(images, (*images.shape[:3], 3))  # grey images have three equal channels
-            yield cut(card, rgb), part.labels[start : start + size]
+            yield cut(card, coloured(images, card.in_features)), part.labels[start : start + size]
 
     return len(part), batches()
 

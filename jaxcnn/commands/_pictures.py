@@ -11,6 +11,8 @@ import numpy as np
 from jaxcnn.data import PICTURE_ENDINGS, UnreadableImage, decode
 from jaxcnn.weights import Card, cut
 
+MODES = {1: "L", 3: "RGB"}  # Pillow's, of pictures that are not converted
+
 
 class Picture(NamedTuple):
     """A picture that was read: its name, its pixels cut for the network, the mode that it was converted from (or "")."""
@@ -40,7 +42,7 @@ def files_of(sources: Sequence[Path]) -> list[Path]:
 
 
 def read(path: Path, card: Card) -> Picture:
-    """A picture, upright, RGB, cut for the network.
+    """A picture, upright, RGB or grey as the card is, cut for the network.
 
     Raises: UnreadableImage.
     """
@@ -49,12 +51,28 @@ def read(path: Path, card: Card) -> Picture:
     name = "standard input" if str(path) == "-" else str(path)
     data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     try:
-        pixels = decode(data)
+        pixels = decode(data, channels=card.in_features)
     except UnreadableImage as error:
         raise UnreadableImage(f"{name}: {str(error).partition(': ')[2]}") from None
     with Image.open(io.BytesIO(data)) as image:
-        converted = "" if image.mode == "RGB" else image.mode
+        converted = "" if image.mode == MODES[card.in_features] else image.mode
     return Picture(name, cut(card, pixels[None])[0], converted)
+
+
+def coloured(images: np.ndarray, channels: int) -> np.ndarray:
+    """Images `(n, h, w, 1 or 3)` with that many channels; grey is made as Pillow makes it.
+
+    >>> coloured(np.array([[[[255, 0, 0]]]], np.uint8), 1).ravel().tolist()
+    [76]
+    """
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return np.broadcast_to(images, (*images.shape[:3], 3))
+    sums = images.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32) + (
+        1 << 15
+    )  # sixteen bits after the point
+    return (sums >> 16).astype(np.uint8)[..., None]
 
 
 def batched(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from rich.console import Console
 from jaxcnn import models, weights
 from jaxcnn.commands import main
 from jaxcnn.commands._known import Known, class_names, known
+from jaxcnn.commands._network import Network
 
 from .pictures import Image, logits_of, probabilities, random_pictures, write
 
@@ -129,7 +131,8 @@ def test_known_builds_a_dense_layer_behind_a_network_of_convolutions(tmp_path):
     model = jax.jit(lambda: models.create("squeezenet1_1", rngs=nnx.Rngs(0)))()
     model = weights.replace_head(model, 2, rngs=nnx.Rngs(1))
     weights.save(model, tmp_path / "pets.safetensors")
-    read = lambda card: known("squeezenet1_1", str(tmp_path / "pets.safetensors"), card, None, Console(quiet=True))
+    network = Network(str(tmp_path / "pets.safetensors"), model="squeezenet1_1")
+    read = lambda card: known(replace(network, card=card), Console(quiet=True))
     with pytest.raises(
         ValueError, match="the cards of squeezenet1_1 want different preprocessing; choose one by --card: "
     ):

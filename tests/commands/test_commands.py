@@ -42,12 +42,13 @@ def test_models_lists_names_and_weights(capsys):
         (["classify", "{file}", "--weights", "/none.npz"], "classify: /none.npz does not exist, and is no name"),
         (["classify", "{file}", "--weights", "resnet50.torchvision_V3"],
          "classify: resnet50.torchvision_V3 does not exist, and is no name of a card; nearest cards: resnet50.torchvision_V"),
-        (["classify", "{file}", "--weights", "{file}"], "classify: {file} is no file of a known card, and does not say its"),
+        (["classify", "{file}", "--weights", "{file}"], "classify: load: {file} is no weight file; give a"),
+        (["classify", "{file}", "--weights", "{bare}"], "classify: {bare} is no file of a known card, and does not say its"),
         (["classify", "{file}", "--weights", "{file}", "--picture", "{file}/a/b.png"],
          "classify: picture={file}/a/b.png: the folder"),
         (["classify", "{file}", "--weights", "{file}", "--model", "cifar_resnet2"],
-         "classify: create: there is no model 'cifar_resnet2'; nearest: cifar_resnet"),
-        (["classify", "{file}", "--weights", "{file}", "--card", "resnet5"], "classify: card: there are no weights 'resnet5'"),
+         "classify: image_size: there is no model 'cifar_resnet2'; nearest: cifar_resnet"),
+        (["classify", "{file}", "--weights", "{bare}", "--card", "resnet5"], "classify: card: there are no weights 'resnet5'"),
         (["evaluate", "--weights", "{file}", "--dataset", "digits", "--model", "lenet5"], "evaluate: load: "),
         (["evaluate", "--weights", "{file}", "--dataset", "digits", "--batch-size", "0"], "evaluate: batch_size=0 must be"),
     ],
@@ -55,7 +56,8 @@ def test_models_lists_names_and_weights(capsys):
 def test_commands_refuse_in_one_line(arguments, message, tmp_path):
     (tmp_path / "empty").mkdir()
     write(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint8))
-    given = [word.format(dir=tmp_path / "empty", file=tmp_path / "a.png") for word in arguments]
+    np.savez(tmp_path / "bare.npz", a=np.zeros(3))
+    places = {"dir": tmp_path / "empty", "file": tmp_path / "a.png", "bare": tmp_path / "bare.npz"}
     with pytest.raises(SystemExit) as stopped:
-        main(given)
-    assert str(stopped.value).startswith(message.replace("{file}", str(tmp_path / "a.png")))
+        main([word.format(**places) for word in arguments])
+    assert str(stopped.value).startswith(message.format(**places))
