@@ -1,7 +1,6 @@
 """What the commands share: a model with its weights, its card, and the names of its classes."""
 
 import importlib.util
-import re
 import runpy
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +18,7 @@ from jaxcnn import models, weights
 from jaxcnn.weights import Card
 
 from ._network import Network, found, prepared
+from ._texts import lines_of
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LABEL_FILES = ("synset_words.txt", "labels.txt", "classes.txt")  # looked for beside the weights
@@ -112,7 +112,7 @@ def class_names(known: Known, labels: Path | None, count: int) -> list[str]:
         if known.class_names and len(names) != count:
             raise ValueError(f"{known.path} names {len(names)} classes; its model has {count}")
         return list(names) if len(names) == count else [f"class {i}" for i in range(count)]
-    lines = [re.sub(r"^n\d{8} ", "", line) for line in file.read_text().splitlines() if line.strip()]
+    lines = lines_of(file)
     if len(lines) != count:
         raise ValueError(f"{file} names {len(lines)} classes; the model has {count}")
     return lines

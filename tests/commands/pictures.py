@@ -13,7 +13,7 @@ Image = pytest.importorskip("PIL.Image")
 
 
 def write(path, pixels):
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
 
 

@@ -5,9 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from flax import nnx
 
 from jaxcnn import weights
 from jaxcnn.commands import main
+from jaxcnn.commands._known import Known
 from jaxcnn.data import load
 
 from .pictures import logits_of, random_pictures, write
@@ -44,7 +46,7 @@ def test_evaluate_reads_a_folder_as_classes(resnet, tmp_path, capsys):
             write(tmp_path / part / name / f"{i}.png", pixels[i])
     (tmp_path / "own/test" / names[0] / "bad.png").parent.mkdir(exist_ok=True)
     (tmp_path / "own/test" / names[0] / "bad.png").write_text("no picture")
-    (tmp_path / "own/train/x").mkdir(parents=True)
+    write(tmp_path / "own/train/x/0.png", pixels[0])
     for dataset, its in (("own", named), ("own/test", named), ("numbers", file)):
         evaluate(its, "--dataset", (tmp_path / dataset).as_posix())
         printed = " ".join(capsys.readouterr().out.split())
@@ -54,8 +56,51 @@ def test_evaluate_reads_a_folder_as_classes(resnet, tmp_path, capsys):
         evaluate(named, "--dataset", (tmp_path / "own").as_posix(), "--split", "train")
     with pytest.raises(SystemExit, match="has 3 classes, the model 10; name the folders"):
         evaluate(file, "--dataset", (tmp_path / "own/test").as_posix())
-    with pytest.raises(SystemExit, match="has the parts test, train; say one by --split"):
+    with pytest.raises(SystemExit, match="has the parts train, test; say one by --split"):
         evaluate(file, "--dataset", (tmp_path / "own").as_posix(), "--split", "validation")
+
+
+@pytest.mark.parametrize("part", ["val", "Test"])
+def test_evaluate_finds_what_is_held_out_and_counts_classes_as_training_did(resnet, tmp_path, capsys, part):
+    model, file = resnet
+    pixels = random_pictures(tmp_path / "some")
+    answers = logits_of(model, pixels).argmax(1)
+    names = [f"n{i:02}" for i in range(10)]
+    for name in names:
+        write(tmp_path / "set/train" / name / "0.png", pixels[0])
+    for i, answer in enumerate(answers):  # not every class is there
+        write(tmp_path / "set" / part / names[answer] / f"{i}.png", pixels[i])
+    evaluate(file, "--dataset", str(tmp_path / "set"))
+    assert "top-1 3 of 3" in capsys.readouterr().out
+    evaluate(file, "--dataset", str(tmp_path / "set"), "--split", "train")
+    assert "top-1 1 of 10" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="has the parts train, (test|validation); say one by --split"):
+        evaluate(file, "--dataset", str(tmp_path / "set"), "--split", "all")
+    with pytest.raises(SystemExit, match="has no parts; leave --split out"):
+        evaluate(file, "--dataset", str(tmp_path / "set/train"), "--split", "train")
+
+
+def test_evaluate_takes_the_classes_of_a_set_by_name(resnet, tmp_path, capsys):
+    model, _ = resnet
+    turned = [str((i + 3) % 10) for i in range(10)]
+    weights.save(model, tmp_path / "turned.safetensors", class_names=turned)
+    evaluate(tmp_path / "turned.safetensors", "--dataset", "digits")
+    part = load("digits", split="test")
+    answers = (logits_of(model, np.repeat(part.images, 3, -1)).argmax(1) + 3) % 10
+    assert f"top-1 {(answers == part.labels).sum()} of 359" in capsys.readouterr().out
+    weights.save(model, tmp_path / "other.safetensors", class_names=[f"c{i}" for i in range(10)])
+    with pytest.raises(SystemExit, match="evaluate: digits has the class '0'; the weights have c0, c1"):
+        evaluate(tmp_path / "other.safetensors", "--dataset", "digits")
+
+
+def test_evaluate_counts_the_classes_before_it_reads_an_image(resnet, tmp_path, monkeypatch):
+    from jaxcnn.commands import _evaluate
+
+    weights.save(weights.replace_head(resnet[0], 7, rngs=nnx.Rngs(0)), tmp_path / "seven.safetensors")
+    monkeypatch.setattr(_evaluate, "load", None)
+    monkeypatch.setattr(Known, "logits", None)
+    with pytest.raises(SystemExit, match="evaluate: digits has 10 classes, the model 7; give weights that name theirs"):
+        evaluate(tmp_path / "seven.safetensors", "--dataset", "digits")
 
 
 def test_evaluate_takes_a_bare_word_for_the_name_of_a_set(resnet, tmp_path, monkeypatch):
