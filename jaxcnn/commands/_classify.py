@@ -19,6 +19,7 @@ from ._pictures import Picture, Source, batched, coloured, files_of, read, sourc
 from ._texts import answers_of, lines_of, numbers_of
 
 BATCH = 16  # pictures a step
+CLEAR = {"RGBA", "LA", "PA", "P", "RGBa", "La"}  # modes that may have transparent pixels
 
 
 def classify(
@@ -131,7 +132,8 @@ def _say_converted(seen: Sequence[Picture], grey: bool, console: Console) -> Non
     if other:
         modes = ", ".join(sorted({one.converted for one in other}))
         first = ", ".join(Path(one.name).name for one in other[:3]) + (" …" if len(other) > 3 else "")
-        text = f"{len(other)} converted to {'grey' if grey else 'RGB'} ({modes}; what is transparent is shown on white): {first}"
+        white = "; what is transparent is shown on white" if CLEAR & {one.converted for one in other} else ""
+        text = f"{len(other)} converted to {'grey' if grey else 'RGB'} ({modes}{white}): {first}"
         console.print(text, highlight=False, markup=False)
 
 

@@ -84,12 +84,12 @@ def known(network: Network, console: Console) -> Known:
     card, how = prepared(network, name, own)
     create = _maker(name, card, headed)
     sizes = weights.sizes(create, path)
+    loaded = weights.load(_blank(partial(create, **sizes)), path)
     if sizes.get("in_features", card.in_features) != card.in_features:
         raise ValueError(
             f"{path.name} takes images of {sizes['in_features']} channels, {card.name} prepares {card.in_features}; choose "
             f"another --card, or give --channels {'RGB' if card.in_features == 1 else 'L'}, --mean and --std"
         )
-    loaded = weights.load(_blank(partial(create, **sizes)), path)
     console.print(f"{name}, weights {path.name}, {how}", highlight=False, markup=False)
     said = weights.description(path) if path.is_file() else weights.Description(None, ())
     return Known(loaded, card, path, said.class_names, own.classes if own else None)

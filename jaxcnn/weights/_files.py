@@ -6,6 +6,7 @@ shapes and types come first, from headers that must agree with the sizes of the 
 before it is known to be one of the model's.
 """
 
+import logging
 import re
 import warnings
 import zipfile
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import jax
@@ -119,7 +121,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
             _check_header(file.read(2 if major == 1 else 4))
             file.seek(form.MAGIC_LEN)
             shape, fortran, dtype = (form.read_array_header_1_0 if major == 1 else form.read_array_header_2_0)(file)
-        except ValueError as error:
+        except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:  # NumPy parses it as Python
             raise WeightFileError(f"{where} is no array: {line_of(error)}") from None
         start = file.tell()
     if dtype.hasobject:
@@ -175,9 +177,11 @@ def _orbax(path: Path) -> Iterator[dict[str, Stored]]:
     except ImportError:
         raise ImportError(f"load: {path} is read by orbax-checkpoint; pip install 'jaxcnn[experiments]'") from None
     try:
-        with ocp.PyTreeCheckpointer() as checkpointer:
-            shapes = checkpointer.metadata(path.absolute()).item_metadata.tree
-            flat = dict(_flat(shapes, ()))
+        with ocp.PyTreeCheckpointer() as checkpointer, _silent("absl"):
+            found = checkpointer.metadata(path.absolute()).item_metadata
+            if found is None:
+                raise ValueError("it has no metadata")
+            shapes, flat = found.tree, dict(_flat(found.tree, ()))
     except Exception as error:
         raise WeightFileError(f"load: {path} is no orbax checkpoint that can be read: {line_of(error)}") from None
 
@@ -192,6 +196,18 @@ def _orbax(path: Path) -> Iterator[dict[str, Stored]]:
         return {name: np.asarray(leaf) for name, leaf in _flat(tree, ())}
 
     yield {name: Stored(tuple(leaf.shape or ()), lambda name=name: restored()[name]) for name, leaf in flat.items()}
+
+
+@contextmanager
+def _silent(logger: str) -> Iterator[None]:
+    """Without the lines that a library logs about what becomes an error of ours."""
+    found = logging.getLogger(logger)
+    level = found.level
+    found.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        found.setLevel(level)
 
 
 def _flat(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxcnn import models
+from jaxcnn import models, weights
 from jaxcnn.commands import _known, main
 from jaxcnn.weights import Card
 
@@ -65,7 +65,7 @@ def test_labels_are_looked_at_before_pictures_are_classified(resnet, words, tmp_
     monkeypatch.setattr(_known.Known, "logits", None)
     (tmp_path / "labels.bin").write_bytes(b"\xff\xfe")
     assert "labels.bin is no text in UTF-8" in refusal([*words, "--labels", str(tmp_path / "labels.bin")])
-    assert "No such file" in refusal([*words, "--labels", str(tmp_path / "labels.txt")])
+    assert "labels.txt cannot be read: No such file" in refusal([*words, "--labels", str(tmp_path / "labels.txt")])
     (tmp_path / "three.txt").write_text("a\nb\nc\n")
     words[3] = str(resnet[1])
     found = refusal([*words, "--model", "cifar_resnet20", "--labels", str(tmp_path / "three.txt")])
@@ -104,6 +104,12 @@ def test_sha256_is_compared_before_the_weights_are_read(words, tmp_path):
     found = refusal([*words, "--model", "cifar_resnet20", "--sha256", "00"])
     assert found.startswith("classify: load: the sha256 of ")
     assert found.endswith("; it must begin with '00'")
+
+
+def test_weights_of_another_network_are_refused_as_such(resnet, words, tmp_path):
+    weights.save(models.create("lenet5", rngs=nnx.Rngs(0)), tmp_path / "lenet.safetensors")
+    with pytest.raises(SystemExit, match=r"classify: load: lenet.safetensors does not fit CifarResNet: \d+ missing"):
+        main([*words[:3], str(tmp_path / "lenet.safetensors"), "--model", "cifar_resnet20"])
 
 
 def test_a_network_that_gives_no_classes_is_refused(tmp_path):

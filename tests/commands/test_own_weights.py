@@ -72,7 +72,7 @@ def test_classify_prepares_as_training_did(channels, tmp_path, capsys):
     assert [printed.count(name) for name in data.class_names] == [1, 1]
     write(tmp_path / "b.png", np.full((40, 20, 4 - channels), 99, np.uint8).squeeze())
     main(["classify", str(tmp_path / "b.png"), "--weights", str(file)])
-    assert f"1 converted to {'grey (RGB' if channels == 1 else 'RGB (L'};" in capsys.readouterr().out
+    assert f"1 converted to {'grey (RGB' if channels == 1 else 'RGB (L'}): b.png" in capsys.readouterr().out
 
 
 def test_flags_stand_for_a_card(tmp_path, capsys):

@@ -188,7 +188,9 @@ def test_load_refuses_nan(tmp_path):
     [
         (lambda file: None, {}, "does not exist"),
         (lambda file: file.write_bytes(b"hello, world"), {}, "is no weight file; give a .safetensors, .npz or .pth"),
-        (lambda file: file.mkdir(), {}, "is no orbax checkpoint that can be read"),
+        (lambda file: file.mkdir(), {}, "is no orbax checkpoint that can be read: it has no metadata"),
+        (lambda file: zip_of(file, {"a.npy": b"\x93NUMPY\x01\x00\x10\x00{'shape': (9999,}"}), {}, "a.npy is no array: "),
+        (lambda file: zip_of(file, {"a.npy": b"\x93NUMPY\x01\x00\x10\x00{'shape': (99, }"}), {}, "a.npy is no array: "),
         (lambda file: np.savez(file, a=np.zeros(3, int)), {"sha256": "0" * 64}, "it must begin with '0000"),
         (lambda file: zip_of(file, {"conv.bias.npy": b"no array"}), {}, "conv.bias.npy is no array"),
         (lambda file: good_file("npz", file), {"names": "caffe"}, "there are no names 'caffe' for Mixed; use jaxcnn, pytorch"),
