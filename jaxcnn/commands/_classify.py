@@ -1,6 +1,5 @@
 """`classify`: the most probable classes of photographs."""
 
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,19 +13,19 @@ from rich.text import Text
 
 from jaxcnn.data import UnreadableImage
 
-from ._known import class_names, known, score
-from ._pictures import Picture, batched, files_of, read
+from ._known import Known, class_names, known, score
+from ._network import Network
+from ._pictures import Picture, Source, batched, coloured, files_of, read, sources
+from ._texts import answers_of, lines_of, numbers_of
 
 BATCH = 16  # pictures a step
+CLEAR = {"RGBA", "LA", "PA", "P", "RGBa", "La"}  # modes that may have transparent pixels
 
 
 def classify(
     pictures: Annotated[tuple[Path, ...], tyro.conf.Positional],
-    weights: str,
-    model: str | None = None,
+    network: Annotated[Network, tyro.conf.arg(name="")],
     labels: Path | None = None,
-    card: str | None = None,
-    sha256: str | None = None,
     top: int = 5,
     picture: Path | None = None,
     truth: Path | None = None,
@@ -35,12 +34,9 @@ def classify(
 
     Args:
         pictures: files, folders, or - for a picture from standard input.
-        weights: file of weights (.safetensors, .npz, .pth, orbax folder), or the name of a card, which is fetched.
-        model: name of the model (default: that of the weights' card).
+        network: the weights and how pictures are prepared.
         labels: file with a line for each class (default: the names in the weights, or in synset_words.txt, labels.txt or
             classes.txt beside them).
-        card: weights whose preprocessing is used (default: what the file is or says, else the model's usual one).
-        sha256: the first digits that the file's must have.
         top: classes shown of each photograph.
         picture: file that a picture of the photographs with bars is written to.
         truth: CSV file with the columns file and label_index; the right answers are counted.
@@ -49,25 +45,38 @@ def classify(
     files = files_of(pictures)
     if not files or top < 1:
         raise ValueError(f"{len(files)} pictures, top={top}; give a file, a folder or -, and at least one class")
-    if picture is not None and not picture.absolute().parent.is_dir():
-        raise ValueError(f"picture={picture}: the folder {picture.absolute().parent} does not exist")
-    chosen = known(model, weights, card, sha256, console)
-    seen, unreadable, logits = _answers(files, chosen)
+    if picture is not None:
+        _check_drawing(picture)
+    if labels is not None:
+        lines_of(labels)  # refuses what is no text, before the weights are read
+    unreadable: list[str] = []
+    good = list(sources(files, unreadable))
+    answers = None if truth is None else answers_of([source.name for source in good], truth)
+    if not good:
+        sys.exit(_said(unreadable))
+    chosen = known(network, console)
+    names = class_names(chosen, labels, chosen.outputs)
+    right = None if answers is None else numbers_of(answers, len(names), str(truth))
+    seen, logits = _answers(good, chosen, unreadable)
+    code = _said(unreadable)
+    if seen:
+        tops = _likeliest(logits, names, top)
+        console.print(_table(seen, tops))
+        _say_converted(seen, chosen.card.in_features == 1, console)
+        if picture is not None:
+            _draw(seen, tops, picture)
+            print(f"picture: {picture}")
+        if right is not None:
+            print(score(logits, np.array([right[one.name] for one in seen])))
+    if code:
+        sys.exit(code)
+
+
+def _said(unreadable: Sequence[str]) -> int:
+    """A line for each picture that cannot be read, and the exit code."""
     for line in unreadable:
         print(f"classify: {line}", file=sys.stderr)
-    if seen:
-        names = class_names(chosen, labels, logits.shape[1])
-        probabilities = softmax(logits)
-        order = np.argsort(-logits, axis=1, kind="stable")[:, :top]
-        console.print(_table(seen, order, probabilities, names))
-        _say_converted(seen, console)
-        if picture is not None:
-            _draw(seen, order, probabilities, names, picture)
-            print(f"picture: {picture}")
-        if truth is not None:
-            print(_score(seen, logits, truth))
-    if unreadable:
-        sys.exit(1)
+    return 1 if unreadable else 0
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -80,18 +89,17 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
-def _answers(files: Sequence[Path], chosen) -> tuple[list[Picture], list[str], np.ndarray]:
-    """The pictures that could be read, a line for each that could not, and the logits of the former."""
-    unreadable: list[str] = []
+def _answers(good: Sequence[Source], chosen: Known, unreadable: list[str]) -> tuple[list[Picture], np.ndarray]:
+    """The pictures that could be read and their logits; a line for each other one goes to the list."""
     seen: list[Picture] = []
     logits: list[np.ndarray] = []
     compute = chosen.logits()
-    size = min(BATCH, len(files))
+    size = min(BATCH, len(good))
 
     def each() -> Iterator[Picture]:
-        for path in files:
+        for source in good:
             try:
-                yield read(path, chosen.card)
+                yield read(source, chosen.card)
             except UnreadableImage as error:
                 unreadable.append(str(error))
 
@@ -100,54 +108,48 @@ def _answers(files: Sequence[Path], chosen) -> tuple[list[Picture], list[str], n
         padded = np.pad(images, ((0, size - len(batch)), (0, 0), (0, 0), (0, 0)))  # one program for every batch
         logits.append(compute(padded)[: len(batch)])
         seen += batch
-    return seen, unreadable, np.concatenate(logits) if logits else np.zeros((0, 0))
+    return seen, np.concatenate(logits) if logits else np.zeros((0, 0))
 
 
-def _table(seen: Sequence[Picture], order: np.ndarray, probabilities: np.ndarray, names: list[str]) -> Table:
+def _likeliest(logits: np.ndarray, names: list[str], top: int) -> list[list[tuple[str, float]]]:
+    """The `top` likeliest classes of each picture with their probabilities."""
+    order, probabilities = np.argsort(-logits, axis=1, kind="stable")[:, :top], softmax(logits)
+    return [[(names[label], float(row[label])) for label in best] for best, row in zip(order, probabilities)]
+
+
+def _table(seen: Sequence[Picture], tops: list[list[tuple[str, float]]]) -> Table:
     table = Table("picture", "class")
     table.add_column("probability", justify="right")
-    for i, one in enumerate(seen):
-        for rank, label in enumerate(order[i]):
-            table.add_row(
-                Text(Path(one.name).name if rank == 0 else ""), Text(names[label]), f"{probabilities[i, label]:.4f}",
-                end_section=rank == len(order[i]) - 1,
-            )  # fmt: skip
+    for one, best in zip(seen, tops):
+        for rank, (name, probability) in enumerate(best):
+            first, last = Text(Path(one.name).name if rank == 0 else ""), rank == len(best) - 1
+            table.add_row(first, Text(name), f"{probability:.4f}", end_section=last)
     return table
 
 
-def _say_converted(seen: Sequence[Picture], console: Console) -> None:
+def _say_converted(seen: Sequence[Picture], grey: bool, console: Console) -> None:
     other = [one for one in seen if one.converted]
     if other:
         modes = ", ".join(sorted({one.converted for one in other}))
         first = ", ".join(Path(one.name).name for one in other[:3]) + (" …" if len(other) > 3 else "")
-        text = f"{len(other)} converted to RGB ({modes}; what is transparent is shown on white): {first}"
+        white = "; what is transparent is shown on white" if CLEAR & {one.converted for one in other} else ""
+        text = f"{len(other)} converted to {'grey' if grey else 'RGB'} ({modes}{white}): {first}"
         console.print(text, highlight=False, markup=False)
 
 
-def _draw(seen: Sequence[Picture], order: np.ndarray, probabilities: np.ndarray, names: list[str], to: Path) -> None:
+def _check_drawing(to: Path) -> None:
+    """Refuses a place or a kind of file that no picture can be written to."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if not to.absolute().parent.is_dir():
+        raise ValueError(f"picture={to}: the folder {to.absolute().parent} does not exist")
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if to.suffix and to.suffix[1:].lower() not in kinds:
+        raise ValueError(f"picture={to}: {to.suffix} is no kind of picture; use {', '.join(sorted(kinds))}")
+
+
+def _draw(seen: Sequence[Picture], tops: list[list[tuple[str, float]]], to: Path) -> None:
     from jaxcnn.report import predictions
 
-    tops = [[(names[label], float(probabilities[i, label])) for label in order[i]] for i in range(len(seen))]
-    predictions([one.pixels for one in seen], [Path(one.name).name for one in seen], tops).savefig(to, dpi=120)
-
-
-def _score(seen: Sequence[Picture], logits: np.ndarray, truth: Path) -> str:
-    with open(truth, newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"file", "label_index"} <= rows[0].keys():
-        raise ValueError(f"{truth} must have the columns file and label_index")
-    answers = {Path(row["file"]): row["label_index"] for row in rows}
-    labels = [_answer(Path(one.name), answers, logits.shape[1], truth) for one in seen]
-    return score(logits, np.array(labels))
-
-
-def _answer(picture: Path, answers: dict[Path, str], classes: int, truth: Path) -> int:
-    """The label of the row whose path is the end of the picture's."""
-    found = {path: label for path, label in answers.items() if picture.parts[-len(path.parts) :] == path.parts}
-    if len(found) != 1:
-        what = f"no row for {picture}" if not found else f"{len(found)} rows for {picture}; say more of their paths"
-        raise ValueError(f"{truth} has {what}")
-    (label,) = found.values()
-    if not label.isdecimal() or int(label) >= classes:
-        raise ValueError(f"{truth} has the label {label!r} for {picture}; there are {classes} classes, from 0")
-    return int(label)
+    pixels = coloured(np.stack([one.pixels for one in seen]), 3)
+    predictions(list(pixels), [Path(one.name).name for one in seen], tops).savefig(to, dpi=120)

@@ -1,11 +1,8 @@
 """What the commands share: a model with its weights, its card, and the names of its classes."""
 
 import importlib.util
-import re
 import runpy
-from collections.abc import Sequence
-from dataclasses import replace
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +16,9 @@ from rich.console import Console
 
 from jaxcnn import models, weights
 from jaxcnn.weights import Card
+
+from ._network import Network, found, prepared
+from ._texts import lines_of
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LABEL_FILES = ("synset_words.txt", "labels.txt", "classes.txt")  # looked for beside the weights
@@ -37,16 +37,22 @@ class Known(NamedTuple):
     classes: str | None = None
 
     def logits(self):
-        """A compiled function of cut pictures, uint8 `(n, h, w, 3)`."""
+        """A compiled function of cut pictures, uint8 `(n, h, w, c)`."""
         forward, state = self._forward()
         compiled = jax.jit(forward)
         return lambda images: np.asarray(compiled(state, images))
 
     @property
     def outputs(self) -> int:
-        """Classes that the model tells apart."""
-        picture = jax.ShapeDtypeStruct((1, *self.card.image_size, 3), jnp.uint8)
-        return jax.eval_shape(*self._forward(), picture).shape[-1]
+        """Classes that the model tells apart.
+
+        Raises: ValueError for a model that gives something else than a number for each class.
+        """
+        picture = jax.ShapeDtypeStruct((1, *self.card.image_size, self.card.in_features), jnp.uint8)
+        shape = jax.eval_shape(*self._forward(), picture).shape
+        if len(shape) != 2:
+            raise ValueError(f"{self.card.model} gives {list(shape[1:])} numbers for a picture, not one for each class")
+        return shape[1]
 
     def _forward(self):
         """A function of the model's arrays and cut pictures, and these arrays."""
@@ -59,26 +65,34 @@ class Known(NamedTuple):
         return forward, state
 
 
-def known(model: str | None, source: str, card: str | None, sha256: str | None, console: Console) -> Known:
-    """Loads weights, from a path or by the name of a card, and says which card's preprocessing is used.
+def known(network: Network, console: Console) -> Known:
+    """Loads weights, from a path or by the name of a card, into a model made for them, and says how pictures are prepared.
 
-    It is that of `card`, else the file's own (by its sha256, or as `weights.save` wrote), else the model's usual one.
+    That is as the `card` says that is named, else the file's own (by its sha256, or as `weights.save` wrote), else the model's
+    usual one; what else is given replaces its parts.
 
     Raises: ValueError for an unknown model or card, weights that do not fit, or if two cards of the model differ in more
         than sizes and the file says nothing.
     """
-    path, own = _found(source, console)
-    said = weights.description(path) if path.is_file() else weights.Description(None, ())
-    own = own or (weights.card(said.card) if said.card else None)
-    named = own if card is None else weights.card(card)
-    name = model or next((one.model for one in (own, named) if one), None)
+    if network.model is not None:
+        models.image_size(network.model)  # refuses an unknown name
+    path, own = found(network, console)
+    headed = _headed(path)
+    name = network.model or (own.model if own else weights.card(network.card).model if network.card else None)
     if name is None:
         raise ValueError(f"{path} is no file of a known card, and does not say its model; say the --model")
-    loaded = weights.load(_blank(name, path), path, sha256=sha256)
-    guess = "" if named else " (the model's usual one; --card chooses another)"
-    named = named or _usual(name)
-    console.print(f"{name}, weights {path.name}, preprocessing of {named.name}{guess}", highlight=False, markup=False)
-    return Known(loaded, replace(named, model=name), path, said.class_names, own.classes if own else None)
+    card, how = prepared(network, name, own)
+    create = _maker(name, card, headed)
+    sizes = weights.sizes(create, path)
+    loaded = weights.load(_blank(partial(create, **sizes)), path)
+    if sizes.get("in_features", card.in_features) != card.in_features:
+        raise ValueError(
+            f"{path.name} takes images of {sizes['in_features']} channels, {card.name} prepares {card.in_features}; choose "
+            f"another --card, or give --channels {'RGB' if card.in_features == 1 else 'L'}, --mean and --std"
+        )
+    console.print(f"{name}, weights {path.name}, {how}", highlight=False, markup=False)
+    said = weights.description(path) if path.is_file() else weights.Description(None, ())
+    return Known(loaded, card, path, said.class_names, own.classes if own else None)
 
 
 def class_names(known: Known, labels: Path | None, count: int) -> list[str]:
@@ -98,7 +112,7 @@ def class_names(known: Known, labels: Path | None, count: int) -> list[str]:
         if known.class_names and len(names) != count:
             raise ValueError(f"{known.path} names {len(names)} classes; its model has {count}")
         return list(names) if len(names) == count else [f"class {i}" for i in range(count)]
-    lines = [re.sub(r"^n\d{8} ", "", line) for line in file.read_text().splitlines() if line.strip()]
+    lines = lines_of(file)
     if len(lines) != count:
         raise ValueError(f"{file} names {len(lines)} classes; the model has {count}")
     return lines
@@ -115,65 +129,33 @@ def score(logits: np.ndarray, labels: np.ndarray) -> str:
     return ", ".join(f"top-{k} {right} of {len(labels)} ({right / len(labels):.4f})" for k, right in counts.items())
 
 
-def _blank(name: str, path: Path) -> nnx.Module:
-    """The model of that name with as many classes as the file has, all zeros: what weights fill needs no random numbers."""
-    graphdef, shapes = nnx.split(nnx.eval_shape(lambda: _made(name, path)))
+def _headed(path: Path) -> bool:
+    """Whether the file is of a network of convolutions that was given a dense head (`weights.replace_head`)."""
+    with weights.opened(path) as stored:
+        return "head.bias" in stored and any(key.startswith("backbone.") for key in stored)
+
+
+def _maker(name: str, card: Card, headed: bool) -> Callable[..., nnx.Module]:
+    """What makes the model of that name, with `num_classes` and `in_features`."""
+    create = partial(models.create, name, image_size=card.image_size)
+    if not headed:
+        return lambda **options: create(rngs=nnx.Rngs(0), **options)
+
+    def make(num_classes: int = 2, **options) -> nnx.Module:
+        return weights.replace_head(create(rngs=nnx.Rngs(0), **options), num_classes, rngs=nnx.Rngs(0))
+
+    return make
+
+
+def _blank(make: Callable[[], nnx.Module]) -> nnx.Module:
+    """The model with zeros for random numbers, which what weights fill does not need."""
+    graphdef, shapes = nnx.split(nnx.eval_shape(make))
     is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     fill = lambda leaf: jax.random.key(0) if is_key(leaf) else jnp.asarray(np.zeros(leaf.shape, leaf.dtype))
     return nnx.merge(graphdef, jax.tree.map(fill, shapes))
-
-
-def _made(name: str, path: Path) -> nnx.Module:
-    create = partial(models.create, name, rngs=nnx.Rngs(0))
-    if name not in models.REGISTRY:
-        return create()  # refuses it, before the file is looked at
-    with weights.opened(path) as stored:
-        counts = {key: array.shape[0] for key, array in stored.items() if key.endswith(".bias") and array.shape}
-        headed = "head.bias" in counts and any(key.startswith("backbone.") for key in stored)
-    if headed:
-        return weights.replace_head(create(), counts["head.bias"], rngs=nnx.Rngs(0))
-    build = models.REGISTRY[name][0]
-    classes = counts.get(f"{getattr(build, 'func', build).head_name}.bias")
-    return create() if classes is None else create(num_classes=classes)
-
-
-def _usual(name: str) -> Card:
-    """The preferred card of a model, where it does not matter much which."""
-    cards = weights.cards_of(name)
-    if not cards:
-        raise ValueError(f"no card is known for {name}: its preprocessing is not; choose one by --card")
-    if len({(card.range, card.mean, card.std, card.channels) for card in cards}) > 1:
-        names = ", ".join(card.name for card in cards)
-        raise ValueError(f"the cards of {name} want different preprocessing; choose one by --card: {names}")
-    return cards[-1]
-
-
-def _found(source: str, console: Console) -> tuple[Path, Card | None]:
-    """Where the weights lie, and their card if they are known ones."""
-    if weights.is_url(source):
-        path = _fetched(source, console)
-        return path, weights.card_with_sha256(weights.sha256_of(path))
-    path = Path(source).expanduser()
-    if path.exists():
-        return path, weights.card_with_sha256(weights.sha256_of(path)) if path.is_file() else None
-    if source not in weights.CARDS:
-        near = get_close_matches(source, weights.CARDS, n=3, cutoff=0.4)
-        nearest = f"; nearest cards: {', '.join(near)}" if near else ""
-        raise ValueError(f"{source} does not exist, and is no name of a card{nearest}")
-    card = weights.card(source)
-    return _fetched(card, console), card
 
 
 def _of_imagenet() -> Sequence[str]:
     package = importlib.util.find_spec("tensorflow_datasets")
     file = Path(package.origin).parent / "datasets/siscore/labels.py" if package and package.origin else None
     return runpy.run_path(str(file))["IMAGENET_LABELS_LIST"] if file and file.exists() else ()
-
-
-def _fetched(card: Card | str, console: Console) -> Path:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(card if isinstance(card, str) else card.name, total=None)
-        return weights.fetch(card, on_bytes=lambda done, total: bar.update(task, completed=done, total=total))

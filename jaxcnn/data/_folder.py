@@ -68,13 +68,21 @@ def split_named(name: str) -> str:
     return SPLITS.get(name.lower(), name)
 
 
-def parts(root: Path) -> dict[str, Path]:
-    """The folder of each split: `train` and what is held out, or `all` where the classes lie in the root itself.
+def split_folders(root: str | Path) -> dict[str, Path]:
+    """The folders of `train`, `test` and `validation`, as far as they are there; `all` where the classes lie in `root` itself.
 
     The folders may be called training, testing, valid and val too, in letters of any size.
 
-    Raises: ValueError if there is no folder, two for one split, or one that is held out without a `train`.
+    Raises: ValueError if there is no folder, or two for one split.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for part in ("train", "val"):
+    ...     (root / part / "cat").mkdir(parents=True)
+    >>> {name: folder.name for name, folder in split_folders(root).items()}
+    {'train': 'train', 'validation': 'val'}
     """
+    root = Path(root).expanduser()
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise ValueError(f"load: the folder {str(root)!r} {what}; give one that holds train/<class>/*.jpg")
@@ -87,18 +95,36 @@ def parts(root: Path) -> dict[str, Path]:
             )
         if split:
             found[split] = path
-    if found and "train" not in found:
-        held = next(iter(found.values())).name
-        raise ValueError(f"load: {root} has the folder {held} and none called train; put the training images there")
     return {name: found[name] for name in ("train", *HELD_OUT) if name in found} or {"all": root}
 
 
+def parts(root: Path) -> dict[str, Path]:
+    """`split_folders` of a folder to train on.
+
+    Raises: ValueError as there, and for a part that is held out without a `train`.
+    """
+    found = split_folders(root)
+    if not {"train", "all"} & found.keys():
+        held = next(iter(found.values())).name
+        raise ValueError(f"load: {root} has the folder {held} and none called train; put the training images there")
+    return found
+
+
+def class_folders(folder: Path) -> tuple[str, ...]:
+    """The names of its sub-folders, hidden ones left out, in their order: class 0, class 1, ….
+
+    >>> class_folders(Path("/proc/self/fdinfo"))
+    ()
+    """
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+
+
 def class_names(folder: Path) -> tuple[str, ...]:
-    """Its sub-folders in order of name.
+    """`class_folders` of a folder to train on.
 
     Raises: ValueError if there are fewer than two.
     """
-    names = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    names = class_folders(folder)
     if len(names) < 2:
         raise ValueError(
             f"load: {folder} has {len(names)} class folder{'s' * (len(names) != 1)} {list(names)}; there must be two at least, "
@@ -107,12 +133,16 @@ def class_names(folder: Path) -> tuple[str, ...]:
     return names
 
 
-def pictures(folder: Path, names: Sequence[str], size: tuple[int, int] | None, resize: str, channels: int) -> Pictures:
-    """The files of every class, in order of name.
+def labelled_files(folder: Path, names: Sequence[str]) -> tuple[list[Path], list[int]]:
+    """The files of every class, in order of name, and the class of each.
 
     Raises: ValueError for a class without a picture, or a folder that is none of the classes.
+
+    >>> import tempfile
+    >>> labelled_files(Path(tempfile.mkdtemp()), [])
+    ([], [])
     """
-    stray = sorted({p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")} - set(names))
+    stray = sorted(set(class_folders(folder)) - set(names))
     if stray:
         raise ValueError(f"load: {folder} has the class folder {stray[0]!r}, which train has not: {', '.join(names)}")
     files: list[Path] = []
@@ -125,6 +155,12 @@ def pictures(folder: Path, names: Sequence[str], size: tuple[int, int] | None, r
             )
         files += found
         labels += [label] * len(found)
+    return files, labels
+
+
+def pictures(folder: Path, names: Sequence[str], size: tuple[int, int] | None, resize: str, channels: int) -> Pictures:
+    """`labelled_files`, to be decoded."""
+    files, labels = labelled_files(folder, names)
     return Pictures(tuple(files), np.array(labels, np.int32), tuple(names), size, resize, channels)
 
 

@@ -1,4 +1,4 @@
-"""`preparer`: from uint8 pixels on the device to what a model takes, inside the compiled step."""
+"""`preparer`: from uint8 pixels on the device to what a model takes, inside the compiled step; `card_for`: the same as a card."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float, UInt8
 
 from jaxcnn.augment import Augment
+from jaxcnn.weights import Card
 
 from ._images import ImageSet
 from ._stream import StreamedSet
@@ -66,3 +67,33 @@ def preparer(data: ImageSet | StreamedSet, image_size: tuple[int, int]) -> Prepa
     rows, columns = image_size[0] - h * factor, image_size[1] - w * factor
     frame = ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
     return Preparation(factor, frame, *data.statistics())
+
+
+def card_for(data: ImageSet | StreamedSet, prepare: Preparation, *, model: str) -> Card:
+    """The card of a model that was trained on such images: `weights.save(…, card=)` writes it, `classify` reads it.
+
+    Pictures of the set's size are prepared as by `prepare`, but that what is enlarged is rounded to 256 colours on each axis; of
+    others the short side is brought to that of the set's, then the middle taken.
+
+    Args:
+        model: its name in `models.REGISTRY`.
+
+    >>> from jaxcnn.data import load
+    >>> digits = load("digits")
+    >>> card = card_for(digits, preparer(digits, (28, 28)), model="lenet5")
+    >>> card.name, card.image_size, card.resize, card.channels
+    ('lenet5.digits', (28, 28), 24, 'L')
+    """
+    h, w, channels = data.image_shape
+    (top, bottom), (left, right) = prepare.frame
+    return Card(
+        f"{model}.{data.name}",
+        model,
+        origin=f"trained on {data.name}",
+        image_size=(h * prepare.factor + top + bottom, w * prepare.factor + left + right),
+        resize=min(h, w) * prepare.factor,
+        mean=tuple(map(float, prepare.mean)),
+        std=tuple(map(float, prepare.deviation)),
+        channels="L" if channels == 1 else "RGB",
+        classes=data.name,
+    )

@@ -18,6 +18,8 @@ from ._decode import RULES
 from ._images import ImageSet, Split
 
 NAME = re.compile(r"[a-z]\w*(/[\w.-]+)?(:[\w.]+)?")  # as TFDS writes it: name/config:version
+KINDS = 'give "digits", a TFDS name such as "mnist", a folder or a tuple of two arrays'
+DIGITS = tuple("0123456789")
 Source = str | Path | tuple[Any, Any]
 Size = int | Sequence[int] | None
 
@@ -83,9 +85,7 @@ def load(
         return _pictures(Path(source).expanduser(), split, (size, resize, channels), strict, held)
     elif not isinstance(source, str) or not NAME.fullmatch(source):
         what = repr(source) if isinstance(source, str) else f"of type {type(source).__name__}"
-        raise ValueError(
-            f'load: there is no data set {what}; give "digits", a TFDS name such as "mnist", a folder or a tuple of two arrays'
-        )
+        raise ValueError(f"load: there is no data set {what}; {KINDS}")
     elif source == "digits":
         data = _digits(held)
     else:
@@ -134,6 +134,21 @@ def records(
     return _folder.readable(found, strict=strict) if check else found
 
 
+def classes_of(source: str | Path, *, data_dir: str | Path | None = None) -> tuple[str, ...]:
+    """The names of a set's classes, without reading its images; the arguments are those of `load`.
+
+    Raises: as `load`.
+
+    >>> classes_of("digits")
+    ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+    """
+    if is_path(source):
+        return _folder.class_names(next(iter(_folder.parts(Path(source).expanduser()).values())))
+    if not isinstance(source, str) or not NAME.fullmatch(source):
+        raise ValueError(f"load: there is no data set {source!r}; {KINDS}")
+    return DIGITS if source == "digits" else tuple(_tfds.builder_of(source, data_dir).info.features["label"].names)
+
+
 def is_path(source: Any) -> bool:
     """Whether a source is a folder: a `Path`, or text that looks like one; a bare word is a name.
 
@@ -162,7 +177,7 @@ def _digits(held: tuple[float, int]) -> ImageSet:
     bunch: Any = load_digits()
     images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # 0…16 → 0…255, (1797, 8, 8, 1)
     whole = Split(images, bunch.target.astype(np.int32))
-    return _divided("digits", whole, tuple("0123456789"), "scikit-learn's load_digits", held)
+    return _divided("digits", whole, DIGITS, "scikit-learn's load_digits", held)
 
 
 def _prepared(name: str, split: str | None, data_dir, form, held) -> ImageSet | Split:

@@ -1,17 +1,23 @@
 """Cards: what one must know of a set of weights to use it rightly, and the list of those that are known."""
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
+from math import isfinite
+from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 from ._torchvision import BASE, HALF, LICENCE, ORIGIN, ROWS
 
+CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}  # how many numbers a pixel has
+METHODS = {"bilinear": "linear", "bicubic": "cubic"}
+LONGEST = 1 << 13  # pixels of a side: a file that asks for more is damaged
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class Card:
-    """A set of weights.
+    """A set of weights. One of one's own needs a name, its model, and what differs from images as they are, in [0, 1].
 
     Args:
         name: `model.publisher`.
@@ -19,39 +25,79 @@ class Card:
         origin: who trained it, and where that is written.
         licence: of the weights.
         url: where the file is; None if it must be given by path.
-        sha256: of the file, or its first digits.
+        sha256: of the file, or its first digits; empty where it is not known.
         image_size: height and width that the network was tested with.
-        resize: pixels of the short side before the middle of `image_size` is cut out.
+        resize: pixels of the short side before the middle of `image_size` is cut out; 0 means the short side of that.
         interpolation: "bilinear" or "bicubic", Pillow's, antialiased.
         range: white before the mean is taken out, 1 or 255.
-        mean, std: of each channel, in that range and order.
-        channels: "RGB" or "BGR".
+        mean, std: of each channel, in that range and order; one number means all channels, none 0 and 1.
+        channels: "RGB", "BGR" or "L", which is grey.
         names: whose names the file has (`load`).
         classes: the data set whose classes it tells apart.
         published: top-1 and top-5 accuracy in percent, as published; None where it is not.
         ours: what was measured with this library, and on what; empty where the file was not at hand.
 
+    Raises: ValueError, TypeError for what cannot be done to a picture.
+
     >>> card("cifar_resnet20.idelbayev").published
     (91.73, None)
+    >>> mine = Card("lenet5.mine", "lenet5", image_size=(28, 28), mean=(0.13,), std=(0.31,), channels="L")
+    >>> mine.resize, mine.range
+    (28, 1.0)
     """
 
     name: str
     model: str
-    origin: str
-    licence: str
-    url: str | None
-    sha256: str
-    image_size: tuple[int, int]
-    resize: int
-    interpolation: str
-    range: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    channels: str
-    names: str
-    classes: str
-    published: tuple[float | None, float | None]
-    ours: str = field(default="", kw_only=True)
+    _: KW_ONLY
+    origin: str = ""
+    licence: str = ""
+    url: str | None = None
+    sha256: str = ""
+    image_size: tuple[int, int] = (224, 224)
+    resize: int = 0
+    interpolation: str = "bilinear"
+    range: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    channels: str = "RGB"
+    names: str = "jaxcnn"
+    classes: str = ""
+    published: tuple[float | None, float | None] = (None, None)
+    ours: str = ""
+
+    def __post_init__(self) -> None:
+        if self.channels not in CHANNELS or self.interpolation not in METHODS:
+            raise ValueError(
+                f"Card: channels={self.channels!r}, interpolation={self.interpolation!r}; use {', '.join(CHANNELS)}, and "
+                f"{' or '.join(METHODS)}"
+            )
+        size, count = _numbers(self.image_size, "image_size", Integral), CHANNELS[self.channels]
+        (resize,), (white,) = _numbers(self.resize or min(size), "resize", Integral), _numbers(self.range, "range")
+        if len(size) != 2 or not 1 <= min(*size, resize) <= max(*size, resize) <= LONGEST or white <= 0:
+            raise ValueError(
+                f"Card: image_size={size}, resize={resize}, range={white}; give height and width, 1 to {LONGEST:,} pixels, and "
+                "a white above 0"
+            )
+        mean, std = _numbers(self.mean or 0.0, "mean"), _numbers(self.std or 1.0, "std")
+        takes = "1" if count == 1 else f"1 or {count}"
+        if not {len(mean), len(std)} <= {1, count} or min(std) <= 0:
+            raise ValueError(f"Card: mean={mean}, std={std}; {self.channels!r} takes {takes}, each std above 0")
+        each = {"mean": mean * (count // len(mean)), "std": std * (count // len(std))}
+        for name, value in ({"image_size": size, "resize": resize, "range": white} | each).items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def in_features(self) -> int:
+        """Numbers of a pixel, as the network takes them."""
+        return CHANNELS[self.channels]
+
+
+def _numbers(value: Any, name: str, kind: type = Real) -> tuple[Any, ...]:
+    """One number or several as a tuple of int or float."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if not all(isinstance(one, kind) and not isinstance(one, bool) and isfinite(one) for one in values):
+        raise TypeError(f"Card: {name}={value!r} must be {'integers' if kind is Integral else 'finite numbers'}")
+    return tuple((int if kind is Integral else float)(one) for one in values)
 
 
 def _torchvision(row: tuple) -> Card:
@@ -59,8 +105,9 @@ def _torchvision(row: tuple) -> Card:
     mean, std = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)) if model in HALF else (IMAGENET_MEAN, IMAGENET_STD)
     digits = Path(file).stem.rpartition("-")[2]
     return Card(
-        f"{model}.torchvision_{version}", model, ORIGIN, LICENCE, BASE + file, digits, (size, size), resize, interpolation,
-        1.0, mean, std, "RGB", "pytorch", "imagenet", (accuracy[0], accuracy[1]),
+        f"{model}.torchvision_{version}", model, origin=ORIGIN, licence=LICENCE, url=BASE + file, sha256=digits,
+        image_size=(size, size), resize=resize, interpolation=interpolation, mean=mean, std=std, names="pytorch",
+        classes="imagenet", published=(accuracy[0], accuracy[1]),
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def fetch(
     elif card.url is None:
         raise WeightFileError(f"fetch: {card.name} is not to be had by URL; give the path of its file")
     else:
-        url, expected, own = card.url, sha256 or card.sha256, ""
+        url, expected, own = card.url, sha256 or card.sha256 or None, ""
     folder = Path(cache) if cache is not None else cache_folder()
     path = folder / (own + (Path(urlsplit(url).path).name or "weights"))
     if path.exists() and not sha256_of(path).startswith((expected or "").lower()):  # damaged since it was fetched

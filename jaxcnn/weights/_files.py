@@ -6,7 +6,7 @@ shapes and types come first, from headers that must agree with the sizes of the 
 before it is known to be one of the model's.
 """
 
-import json
+import logging
 import re
 import warnings
 import zipfile
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import jax
@@ -74,7 +75,7 @@ def opened(path: str | Path) -> Iterator[Mapping[str, Stored]]:
     except (WeightFileError, ImportError):
         raise
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise WeightFileError(f"load: {path} is damaged or cut short: {_line(error)}") from None
+        raise WeightFileError(f"load: {path} is damaged or cut short: {line_of(error)}") from None
 
 
 def _reader(path: Path) -> Callable:
@@ -102,7 +103,7 @@ def _safetensors(path: Path) -> Iterator[dict[str, Stored]]:
             shape = lambda name: tuple(file.get_slice(name).get_shape())
             yield {name: Stored(shape(name), lambda name=name: file.get_tensor(name)) for name in file.keys()}
     except SafetensorError as error:
-        raise WeightFileError(f"load: {path} is damaged or cut short: {_line(error)}") from None
+        raise WeightFileError(f"load: {path} is damaged or cut short: {line_of(error)}") from None
 
 
 @contextmanager
@@ -120,8 +121,8 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
             _check_header(file.read(2 if major == 1 else 4))
             file.seek(form.MAGIC_LEN)
             shape, fortran, dtype = (form.read_array_header_1_0 if major == 1 else form.read_array_header_2_0)(file)
-        except ValueError as error:
-            raise WeightFileError(f"{where} is no array: {_line(error)}") from None
+        except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:  # NumPy parses it as Python
+            raise WeightFileError(f"{where} is no array: {line_of(error)}") from None
         start = file.tell()
     if dtype.hasobject:
         raise WeightFileError(f"{where} holds Python objects (a pickle), which could run code; it is not read")
@@ -159,7 +160,7 @@ def _torch(path: Path) -> Iterator[dict[str, Stored]]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         pickled = "weights_only" in str(error) or "Unsupported" in str(error)
-        why = PICKLED if pickled else _line(error).partition(" Please file")[0]
+        why = PICKLED if pickled else line_of(error).partition(" Please file")[0]
         raise WeightFileError(f"load: PyTorch's weights-only loader refuses {path}: {why}") from None
     for key in STATES:
         found = found[key] if isinstance(found, dict) and isinstance(found.get(key), dict) else found
@@ -176,11 +177,13 @@ def _orbax(path: Path) -> Iterator[dict[str, Stored]]:
     except ImportError:
         raise ImportError(f"load: {path} is read by orbax-checkpoint; pip install 'jaxcnn[experiments]'") from None
     try:
-        with ocp.PyTreeCheckpointer() as checkpointer:
-            shapes = checkpointer.metadata(path.absolute()).item_metadata.tree
-            flat = dict(_flat(shapes, ()))
+        with ocp.PyTreeCheckpointer() as checkpointer, _silent("absl"):
+            found = checkpointer.metadata(path.absolute()).item_metadata
+            if found is None:
+                raise ValueError("it has no metadata")
+            shapes, flat = found.tree, dict(_flat(found.tree, ()))
     except Exception as error:
-        raise WeightFileError(f"load: {path} is no orbax checkpoint that can be read: {_line(error)}") from None
+        raise WeightFileError(f"load: {path} is no orbax checkpoint that can be read: {line_of(error)}") from None
 
     @cache
     def restored() -> dict[str, np.ndarray]:
@@ -189,10 +192,22 @@ def _orbax(path: Path) -> Iterator[dict[str, Stored]]:
             with ocp.PyTreeCheckpointer() as checkpointer:
                 tree = checkpointer.restore(path.absolute(), restore_args=as_numpy)
         except Exception as error:
-            raise WeightFileError(f"load: {path} is no orbax checkpoint that can be read: {_line(error)}") from None
+            raise WeightFileError(f"load: {path} is no orbax checkpoint that can be read: {line_of(error)}") from None
         return {name: np.asarray(leaf) for name, leaf in _flat(tree, ())}
 
     yield {name: Stored(tuple(leaf.shape or ()), lambda name=name: restored()[name]) for name, leaf in flat.items()}
+
+
+@contextmanager
+def _silent(logger: str) -> Iterator[None]:
+    """Without the lines that a library logs about what becomes an error of ours."""
+    found = logging.getLogger(logger)
+    level = found.level
+    found.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        found.setLevel(level)
 
 
 def _flat(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -205,43 +220,12 @@ def _flat(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         yield ".".join(path[:-1] if path[-1:] == ("value",) else path), tree
 
 
-class Description(NamedTuple):
-    """What a file says of itself: the card whose preprocessing it wants, its classes, the epsilon of its norms.
+def line_of(error: BaseException) -> str:
+    """What went wrong, in one short line.
 
-    >>> Description("resnet50.torchvision_V2", ("cat", "dog")).class_names
-    ('cat', 'dog')
+    >>> line_of(OSError())
+    'OSError'
     """
-
-    card: str | None
-    class_names: tuple[str, ...]
-    epsilon: float | None = None
-
-
-def description(path: str | Path) -> Description:
-    """What `save` wrote into a file about the card, the classes and the norms.
-
-    >>> description("/dev/null")
-    Description(card=None, class_names=(), epsilon=None)
-    """
-    path = Path(path).expanduser()
-    if path.is_dir():
-        return Description(None, ())
-    with open(path, "rb") as file:
-        if file.read(9)[8:9] != b"{":
-            return Description(None, ())
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "np") as file:
-            said = file.metadata() or {}
-        names = json.loads(said.get("class_names", "[]"))
-        epsilon = float(said["epsilon"]) if "epsilon" in said else None
-    except (SafetensorError, ValueError) as error:
-        raise WeightFileError(f"load: {path} is damaged or cut short: {_line(error)}") from None
-    return Description(said.get("card"), tuple(map(str, names)) if isinstance(names, list) else (), epsilon)
-
-
-def _line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
 
 

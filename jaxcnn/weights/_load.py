@@ -1,6 +1,5 @@
 """`load` and `save`: the parameters and batch statistics of a model from and to files, strictly."""
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,13 +14,14 @@ from flax import nnx
 from jaxcnn import nn
 
 from ._cards import Card
+from ._description import description, texts
 from ._download import check_sha256, fetch, is_url
-from ._files import Stored, WeightFileError, bytes_of, description, opened
+from ._files import Stored, WeightFileError, bytes_of, opened
 from ._layout import Entry, entries
 from ._tables import AUXILIARY, IGNORED, Naming, family, namings
 
 Model = TypeVar("Model", bound=nnx.Module)
-SHOWN = 20  # names of a kind that an error lists
+LINE = 8  # names that a line of an error lists; more stand one a line
 
 
 def load(model: Model, source: str | Path | Card, *, names: str | None = None, sha256: str | None = None) -> Model:
@@ -64,10 +64,7 @@ def load(model: Model, source: str | Path | Card, *, names: str | None = None, s
     if names is not None and names not in known:
         raise ValueError(f"load: there are no names {names!r} for {type(model).__name__}; use {', '.join(known)}")
     with opened(path) as stored:
-        candidates = [known[names]] if names else list(known.values())
-        wanted, naming = min(
-            ((_wanted(model, naming), naming) for naming in candidates), key=lambda pair: _distance(pair[0], stored)
-        )
+        wanted, naming = best_naming(model, stored, known[names] if names else None)
         extra = _unexpected(model, wanted, stored)
         _check_fit(model, path, wanted, stored, extra, naming)
         arrays = [
@@ -94,7 +91,7 @@ def save(
     Args:
         names: "jaxcnn" for our names and layouts, "pytorch" for a state dict that torchvision's model of that name loads, or
             another publisher that the family's table has.
-        card: whose preprocessing the model was trained with; the file then says so, and `description` tells.
+        card: whose preprocessing the model was trained with; the file holds it whole, and `description` tells.
         class_names: one for each output, written into the file too.
 
     Raises: ValueError for names that the family has not; TypeError for class names that are one text; OSError.
@@ -116,10 +113,8 @@ def save(
     arrays = {_name(e, naming): _stored_layout(e, naming) for e in entries(model)}
     path = Path(path).expanduser()
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    said = {"card": card.name} if card is not None else {}
-    said |= {"class_names": json.dumps(list(class_names))} if class_names else {}
     epsilons = {module.epsilon for module in _norms(model)}
-    said |= {"epsilon": repr(epsilons.pop())} if len(epsilons) == 1 else {}
+    said = texts(card, class_names, epsilons.pop() if len(epsilons) == 1 else None)
     unfinished.write_bytes(bytes_of(arrays, {"format": "jaxcnn" if naming.ours else "pt"} | said))
     unfinished.replace(path)
 
@@ -143,16 +138,18 @@ def _stored_layout(entry: Entry, naming: Naming) -> np.ndarray:
     return array if naming.ours else entry.to_torch(array)
 
 
-def _shape(entry: Entry, naming: Naming) -> tuple[int, ...]:
+def shape_in(entry: Entry, naming: Naming) -> tuple[int, ...]:
+    """The shape that an array has in a file with that naming."""
     return tuple(entry.variable.shape) if naming.ours else entry.torch_shape
 
 
-def _wanted(model: nnx.Module, naming: Naming) -> dict[str, Entry]:
-    return {_name(entry, naming): entry for entry in entries(model)}
-
-
-def _distance(wanted: Mapping[str, Entry], stored: Mapping[str, Stored]) -> int:
-    return len(wanted.keys() ^ stored.keys())
+def best_naming(
+    model: nnx.Module, stored: Mapping[str, Stored], only: Naming | None = None
+) -> tuple[dict[str, Entry], Naming]:
+    """The naming that fits a file best, or the given one, and the model's arrays by these names."""
+    candidates = [only] if only else namings(model).values()
+    pairs = [({_name(entry, naming): entry for entry in entries(model)}, naming) for naming in candidates]
+    return min(pairs, key=lambda pair: len(pair[0].keys() ^ stored.keys()))
 
 
 def _unexpected(model: nnx.Module, wanted: Mapping[str, Entry], stored: Mapping[str, Stored]) -> list[str]:
@@ -165,14 +162,14 @@ def _unexpected(model: nnx.Module, wanted: Mapping[str, Entry], stored: Mapping[
 def _check_fit(model, path: Path, wanted: Mapping[str, Entry], stored, extra: list[str], naming: Naming) -> None:
     missing = [f"− {name}" for name in wanted if name not in stored]
     wrong = [
-        f"≠ {name}: {list(stored[name].shape)} for {list(_shape(entry, naming))}"
+        f"≠ {name}: {list(stored[name].shape)} for {list(shape_in(entry, naming))}"
         for name, entry in wanted.items()
-        if name in stored and not _same(stored[name].shape, _shape(entry, naming))
+        if name in stored and not _same(stored[name].shape, shape_in(entry, naming))
     ]
     if missing or wrong or extra:
         head = f"load: {path.name} does not fit {type(model).__name__}"
         counts = f"{len(missing)} missing, {len(extra)} unexpected, {len(wrong)} of another shape"
-        lines = [*_first(missing), *_first([f"+ {name}" for name in extra]), *_first(wrong)]
+        lines = [*missing, *(f"+ {name}" for name in extra), *wrong]
         raise WeightFileError("\n  ".join([f"{head}: {counts}", *lines]))
 
 
@@ -180,11 +177,6 @@ def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
     """The same shape, or as many numbers for as many outputs: a convolution of all pixels is a dense layer, (c, 1, 1) is (c,)."""
     alike = len(theirs) != len(ours) and theirs[:1] == ours[:1] and prod(theirs) == prod(ours)
     return theirs == ours or alike
-
-
-def _first(lines: list[str]) -> list[str]:
-    rest = len(lines) - SHOWN
-    return lines if rest <= 0 else [*lines[:SHOWN], f"  … and {rest} more {lines[0][0]}"]
 
 
 def _converted(array: np.ndarray, entry: Entry, naming: Naming, where: str) -> np.ndarray:
@@ -197,5 +189,5 @@ def _check_finite(path: Path, arrays: list[tuple[Entry, np.ndarray]]) -> None:
     counts = {entry.ours: int((~np.isfinite(array.astype(np.float32))).sum()) for entry, array in arrays}
     bad = [f"{name} ({count:,})" for name, count in counts.items() if count]
     if bad:
-        rest = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise WeightFileError(f"load: {path.name} has NaN or infinite numbers in {', '.join(bad[:SHOWN])}{rest}")
+        where = f" {', '.join(bad)}" if len(bad) <= LINE else "\n  ".join([f" {len(bad)} arrays:", *bad])
+        raise WeightFileError(f"load: {path.name} has NaN or infinite numbers in{where}")

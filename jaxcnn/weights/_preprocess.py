@@ -20,17 +20,16 @@ from jaxtyping import Float, UInt8
 
 from jaxcnn.functional._resize import resampling_weights
 
-from ._cards import Card
+from ._cards import METHODS, Card
 
-METHODS = {"bilinear": "linear", "bicubic": "cubic"}
 BITS = 22  # after the point, in Pillow's weights
 LOW = 7  # bits of a lower part
 
 
-def preprocess(card: Card, images: UInt8[Array | np.ndarray, "n h w 3"]) -> Float[Array, "n oh ow 3"]:
+def preprocess(card: Card, images: UInt8[Array | np.ndarray, "n h w c"]) -> Float[Array, "n oh ow c"]:
     """What the card's network takes, float32: a pure function, for the host (NumPy in, JAX out) and inside a compiled step.
 
-    Raises: ValueError for images that are not uint8 RGB `(n, h, w, 3)`, or without a pixel.
+    Raises: ValueError for images that are not uint8 RGB `(n, h, w, 3)`, of a grey card `(n, h, w, 1)`, or without a pixel.
 
     >>> from jaxcnn.weights import card
     >>> preprocess(card("resnet50.torchvision_V1"), np.zeros((2, 300, 500, 3), np.uint8)).shape
@@ -39,7 +38,7 @@ def preprocess(card: Card, images: UInt8[Array | np.ndarray, "n h w 3"]) -> Floa
     return normalise(card, cut(card, images))
 
 
-def normalise(card: Card, images: UInt8[Array | np.ndarray, "n h w 3"]) -> Float[Array, "n h w 3"]:
+def normalise(card: Card, images: UInt8[Array | np.ndarray, "n h w c"]) -> Float[Array, "n h w c"]:
     """`(pixel · range / 255 − mean) / std` of images that have their size already, in the card's order of channels.
 
     >>> from jaxcnn.weights import card
@@ -52,7 +51,7 @@ def normalise(card: Card, images: UInt8[Array | np.ndarray, "n h w 3"]) -> Float
     return (x - jnp.asarray(card.mean, jnp.float32)) / jnp.asarray(card.std, jnp.float32)
 
 
-def preparation(card: Card) -> Callable[[UInt8[Array, "n h w 3"]], Float[Array, "n oh ow 3"]]:
+def preparation(card: Card) -> Callable[[UInt8[Array, "n h w c"]], Float[Array, "n oh ow c"]]:
     """`preprocess` with the card given: the `prepare` of `jaxcnn.train`.
 
     >>> from jaxcnn.weights import card
@@ -62,8 +61,8 @@ def preparation(card: Card) -> Callable[[UInt8[Array, "n h w 3"]], Float[Array, 
     return lambda images: preprocess(card, images)
 
 
-def cut(card: Card, images: UInt8[Array | np.ndarray, "n h w 3"]) -> UInt8[Any, "n oh ow 3"]:
-    """Resized and cut out, still uint8 RGB; a NumPy array stays one.
+def cut(card: Card, images: UInt8[Array | np.ndarray, "n h w c"]) -> UInt8[Any, "n oh ow c"]:
+    """Resized and cut out, still uint8, RGB or grey; a NumPy array stays one.
 
     Raises: ValueError as `preprocess`.
 
@@ -71,10 +70,10 @@ def cut(card: Card, images: UInt8[Array | np.ndarray, "n h w 3"]) -> UInt8[Any, 
     >>> cut(card("cifar_resnet20.idelbayev"), np.full((1, 1, 1, 3), 7, np.uint8)).shape
     (1, 32, 32, 3)
     """
-    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not prod(images.shape[1:]):
-        raise ValueError(
-            f"preprocess: the images are {images.dtype}{list(images.shape)}; they must be uint8 RGB (n, h, w, 3)"
-        )
+    count = card.in_features
+    if images.ndim != 4 or images.shape[-1] != count or images.dtype != np.uint8 or not prod(images.shape[1:]):
+        right = f"uint8 {'grey' if count == 1 else 'RGB'} (n, h, w, {count})"
+        raise ValueError(f"preprocess: the images are {images.dtype}{list(images.shape)}; they must be {right}")
     n, h, w, _ = images.shape
     sizes = short_side(h, w, card.resize)
     for axis in (2, 1):  # along the rows first, as Pillow

@@ -28,14 +28,16 @@ def digits(*arguments: str) -> subprocess.CompletedProcess:
 def test_digits_writes_a_finished_run(tmp_path):
     done = digits(*SHORT, "--runs", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    *_, report, lead = done.stdout.strip().splitlines()
+    *_, weights, report, lead = done.stdout.strip().splitlines()
     (folder,) = (tmp_path / "digits").iterdir()
     assert report == f"report: {folder / 'report.html'}"
+    assert weights == f"weights: {folder / 'weights.safetensors'}"
     assert lead.startswith("test accuracy 0.")
     assert lead.endswith("(2 seeds)")
     files = {file.name for file in folder.iterdir()}
     assert files == {
         "checkpoints", "config.json", "digits.py", "metrics.jsonl", "parameters.safetensors", "report.html", "versions.json",
+        "weights.safetensors",
     }  # fmt: skip
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     mean = sum(lines[-1]["test_accuracy"]) / 2
