@@ -87,6 +87,29 @@ def test_every_float_comes_out_as_it_went_in_rounded_once(name):
             assert np.all(np.abs(exact(y) - exact(right)) <= bound)
 
 
+def derived(function, args, numbers, dtype):
+    """Results, their tangents and the gradients, when the differentiable arguments have a dtype."""
+
+    def both(*moving):
+        call = lambda *moving: reals(
+            function(*(moving[numbers.index(n)] if n in numbers else v for n, v in enumerate(args)))
+        )
+        results, back = jax.vjp(call, *moving)
+        return results, jax.jvp(call, moving, moving)[1], back(results)
+
+    return jax.eval_shape(both, *(args[n].astype(dtype) for n in numbers))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_derivatives_have_the_dtype_of_what_they_are_of(name):
+    function, *specs = OPERATIONS[name]
+    args, numbers = [array(spec, i, i == 0) for i, spec in enumerate(specs)], differentiable(specs)
+    for dtype in FLOATS:
+        results, tangents, gradients = derived(function, args, numbers, dtype)
+        assert [t.dtype for t in tangents] == [y.dtype for y in results]
+        assert [g.dtype for g in gradients] == [dtype] * len(numbers)
+
+
 def of_integers(name):
     """Function of a dtype: the results of a row for whole numbers in it."""
     function, *specs = OPERATIONS[name]

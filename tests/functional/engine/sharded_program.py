@@ -91,14 +91,15 @@ VMAPS = {  # how x (v, n, h, w, c), the kernel (v, …) lie, and what is mapped
     "x of split batches": (P(None, "data"), P(), (0, None)),
     "kernel before a split batch": (P("data"), P(), (None, 0)),
 }
+BY_CHANNELS = P(), P(None, None, None, None, "data"), (0, 0)
 CALLS = {"conv": F.conv, "depthwise_conv": F.depthwise_conv, "conv_transpose": F.conv_transpose}
 
 
 def split_vmap(function, name, kind, **options):
     """Values and both gradients where the mapped axis, or the batch behind it, is split."""
-    of_x, of_k, axes = VMAPS[name]
+    of_x, of_k, axes = VMAPS.get(name, BY_CHANNELS)
     random = np.random.default_rng(6)
-    shapes = [(8,) * (axis == 0) + s for axis, s in zip(axes, ((8, 5, 5, 3), (3, 2, 3, 3)))]
+    shapes = [(8,) * (axis == 0) + s for axis, s in zip(axes, ((8, 5, 5, 3), (3, 2, 3, 8 if name not in VMAPS else 3)))]
     x, kernel = (jnp.asarray(random.standard_normal(s), jnp.float32) for s in shapes)
     loss = lambda x, k: jnp.sum(jnp.sin(CALLS[function](x, k)))
     each = lambda **options: jax.jit(jax.vmap(jax.value_and_grad(loss, (0, 1)), axes, **options))
@@ -106,7 +107,10 @@ def split_vmap(function, name, kind, **options):
     mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
     with jax.set_mesh(mesh):
         xs, ks = (jax.device_put(v, NamedSharding(mesh, s)) for v, s in ((x, of_x), (kernel, of_k)))
-        got = jax.device_get(jax.tree.leaves(each(**options)(xs, ks)))
+        got = jax.tree.leaves(each(**options)(xs, ks))
+        for v, gradient, axis in zip((xs, ks), got[1:], axes):
+            assert axis is None or kind == AxisType.Auto or jax.typeof(gradient).sharding == jax.typeof(v).sharding
+        got = jax.device_get(got)
     report(f"vmap {function} {name} {kind.name}", got, want)
 
 
@@ -120,6 +124,7 @@ def main():
     for function in CALLS:
         for name in VMAPS:
             split_vmap(function, name, AxisType.Explicit)
+    split_vmap("conv", "kernel by channels", AxisType.Explicit)
     split_vmap("conv", "x", AxisType.Auto, spmd_axis_name="data")
 
 
