@@ -131,14 +131,14 @@ def _profile(name: str, function: Callable, case: Case, top: int) -> list[str]:
     program = build(function, *operands)
     program.run()
     ms = interleave({name: program.run}, QUICK)[name].median_ms
-    text = _instructions(jax.jit(function).lower(*operands).compile().as_text() or "")
+    text = instructions(jax.jit(function).lower(*operands).compile().as_text() or "")
     rows = [f"  {name}: {ms:.3f} ms"]
     for operation in operations(program.run)[:top]:
         rows.append(f"    {operation.ms:9.3f} ms  {operation.times:7.1f}×  {text.get(operation.name, operation.name)}")
     return rows
 
 
-def _instructions(text: str) -> dict[str, str]:
+def instructions(text: str) -> dict[str, str]:
     """Name → `name opcode shape` of every instruction in the text of a compiled program."""
     found = re.findall(r"^\s*(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\(", text, re.MULTILINE)
     return {name: f"{name} ({opcode}) {re.sub(r'{[^}]*}', '', shape)}" for name, shape, opcode in found}
