@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from jaxcnn import functional as F
 from jaxcnn import nn
+from jaxcnn.geometry import Padding
 
 from ._init import Initializer, he_normal_fan_out, zeros
 from ._tap import Tap
@@ -65,9 +66,10 @@ def _takes_train(kind: type) -> bool:
 
 
 class ConvNorm(Sequential):
-    """Convolution without bias → batch normalisation → activation (None: there is none); pads `(span − 1) / 2` each side.
+    """Convolution without bias → batch normalisation → activation (None: there is none).
 
     Args:
+        padding: None means `(span − 1) / 2` each side, whatever the stride.
         norm: options of `nn.BatchNorm`.
         options: of `nn.Conv`.
 
@@ -83,13 +85,15 @@ class ConvNorm(Sequential):
         out_features: int,
         kernel_size: int = 3,
         *,
+        padding: Padding | None = None,
         activation: Activation | None = jax.nn.relu,
         norm: dict[str, Any] | None = None,
         kernel_init=he_normal_fan_out,
         rngs: nnx.Rngs,
         **options,
     ):
-        options = {"padding": (kernel_size - 1) // 2, "use_bias": False, "kernel_init": kernel_init} | options
+        padding = (kernel_size - 1) // 2 if padding is None else padding
+        options = {"padding": padding, "use_bias": False, "kernel_init": kernel_init} | options
         conv = nn.Conv(in_features, out_features, kernel_size, **options, rngs=rngs)
         super().__init__([conv, nn.BatchNorm(out_features, **(norm or {}), rngs=rngs), activation])
 

@@ -2,7 +2,8 @@
 
 B0 was found by search; B1 to B7 scale its depth, width and image together. The block (MBConv) is MobileNetV2's inverted
 residual with squeeze-excitation and SiLU. V2 fuses expansion and depthwise into one full convolution in the first stages
-(FusedMBConv), where depthwise ones are slow. A branch is skipped for whole images at random, more often the deeper it lies.
+(FusedMBConv), where depthwise ones are slow. The authors' weights, which timm has as `tf_…`, pad as TensorFlow does, "same":
+strided windows more behind than in front. A branch is skipped for whole images at random, more often the deeper it lies.
 
 References: Tan & Le, EfficientNet: rethinking model scaling for convolutional neural networks (2019), table 1; Tan & Le,
 EfficientNetV2: smaller models and faster training (2021), table 4.
@@ -53,6 +54,7 @@ class MBConv(nnx.Module):
     Args:
         stage: of one block.
         stochastic_depth: share of images that skip the branch in training.
+        padding: of its windows; None means half of each on both sides.
         norm: options of `nn.BatchNorm`.
 
     >>> import jax.numpy as jnp
@@ -61,10 +63,10 @@ class MBConv(nnx.Module):
     (1, 4, 4, 16)
     """
 
-    def __init__(self, stage: Stage, *, stochastic_depth: float, norm=None, dtype=None, rngs: nnx.Rngs):
+    def __init__(self, stage: Stage, *, stochastic_depth: float, padding=None, norm=None, dtype=None, rngs: nnx.Rngs):
         kind, expansion, size, stride, last, features, _ = stage
         hidden = rounded(last * expansion)
-        layer = partial(ConvNorm, activation=jax.nn.silu, norm=norm, dtype=dtype, rngs=rngs)
+        layer = partial(ConvNorm, activation=jax.nn.silu, padding=padding, norm=norm, dtype=dtype, rngs=rngs)
         project = layer(hidden, features, 1, activation=None)
         if kind == "mb":
             expand = [layer(last, hidden, 1)] if hidden != last else []
@@ -97,6 +99,7 @@ class EfficientNet(nnx.Module):
         head_features: of the last 1×1 convolution, four times the last stage's by default.
         dropout: share of them dropped in training.
         stochastic_depth: share of images that skip the last branch in training; it rises linearly from 0 at the first.
+        padding: of all windows; None means half of each on both sides, "same" TensorFlow's rule.
         norm: options of `nn.BatchNorm`.
         dtype: what is computed in, by default that of x and the parameters.
 
@@ -117,13 +120,14 @@ class EfficientNet(nnx.Module):
         head_features: int | None = None,
         dropout: float = 0.2,
         stochastic_depth: float = 0.2,
+        padding: Literal["same"] | None = None,
         norm: dict[str, float] | None = None,
         num_classes: int = 1000,
         in_features: int = 3,
         dtype=None,
         rngs: nnx.Rngs,
     ):
-        options = {"norm": norm, "dtype": dtype, "rngs": rngs}
+        options = {"padding": padding, "norm": norm, "dtype": dtype, "rngs": rngs}
         layer = partial(ConvNorm, activation=jax.nn.silu, **options)
         scaled = [stage.scaled(width, depth) for stage in stages]
         total, number = sum(stage.count for stage in scaled), 0
@@ -136,7 +140,7 @@ class EfficientNet(nnx.Module):
             layers.append(nnx.List(blocks))
         last = scaled[-1].features
         head = head_features or 4 * last
-        self.features = nnx.List([*layers, layer(last, head, 1)])
+        self.features, self.padding = nnx.List([*layers, layer(last, head, 1)]), padding
         init = _init.uniform(num_classes**-0.5)
         linear = nn.Dense(head, num_classes, kernel_init=init, dtype=dtype, rngs=rngs)
         self.classifier = Sequential([nn.Dropout(dropout, rngs=rngs), linear])
@@ -206,3 +210,6 @@ SIDES = {  # pixels of the images that each was made for
     **dict(zip(VARIANTS, (224, 240, 260, 300, 380, 456, 528, 600))),
     **{"efficientnet_v2_s": 384, "efficientnet_v2_m": 480, "efficientnet_v2_l": 480},
 }
+SAME = {"padding": "same", "norm": SLOW_NORM}
+VARIANTS |= {f"tf_{name}": options | SAME for name, options in VARIANTS.items()}
+SIDES |= {f"tf_{name}": side for name, side in SIDES.items()}

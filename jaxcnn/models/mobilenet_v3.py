@@ -1,12 +1,13 @@
 """MobileNetV3, large and small: inverted residuals found by search, with squeeze-excitation and hard-swish.
 
 Reference: Howard et al., Searching for MobileNetV3 (2019), tables 1 and 2. A row of a table: window, expanded channels,
-channels out, squeeze-excitation, hard-swish (else ReLU), stride.
+channels out, squeeze-excitation, hard-swish (else ReLU), stride. The authors' weights, which timm has as `tf_…`, pad as
+TensorFlow does, "same": strided windows more behind than in front.
 """
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 from flax import nnx
@@ -42,9 +43,9 @@ class InvertedResidual(nnx.Module):
     (1, 4, 4, 16)
     """
 
-    def __init__(self, in_features: int, row: Row, *, dtype=None, rngs: nnx.Rngs):
+    def __init__(self, in_features: int, row: Row, *, padding=None, dtype=None, rngs: nnx.Rngs):
         size, hidden, features, squeeze, hard, stride = row
-        layer = partial(ConvNorm, norm=NORM, dtype=dtype, rngs=rngs)
+        layer = partial(ConvNorm, padding=padding, norm=NORM, dtype=dtype, rngs=rngs)
         activation = jax.nn.hard_swish if hard else jax.nn.relu
         layers: list[Any] = []
         if hidden != in_features:
@@ -69,6 +70,7 @@ class MobileNetV3(nnx.Module):
         rows: the blocks.
         hidden_features: of the dense layer before the last.
         dropout: share of its features dropped in training.
+        padding: of all windows; None means half of each on both sides, "same" TensorFlow's rule.
         dtype: what is computed in, by default that of x and the parameters.
 
     >>> import jax.numpy as jnp
@@ -85,18 +87,19 @@ class MobileNetV3(nnx.Module):
         rows: Sequence[Row],
         hidden_features: int,
         dropout: float = 0.2,
+        padding: Literal["same"] | None = None,
         num_classes: int = 1000,
         in_features: int = 3,
         dtype=None,
         rngs: nnx.Rngs,
     ):
         options, last = {"dtype": dtype, "rngs": rngs}, 16
-        layer = partial(ConvNorm, activation=jax.nn.hard_swish, norm=NORM, **options)
+        layer = partial(ConvNorm, activation=jax.nn.hard_swish, padding=padding, norm=NORM, **options)
         layers: list[Any] = [layer(in_features, last, stride=2)]
         for row in rows:
-            layers.append(InvertedResidual(last, row, **options))
+            layers.append(InvertedResidual(last, row, padding=padding, **options))
             last = row.features
-        self.features = nnx.List([*layers, layer(last, 6 * last, 1)])
+        self.features, self.padding = nnx.List([*layers, layer(last, 6 * last, 1)]), padding
         dense = partial(nn.Dense, kernel_init=_init.normal(0.01), **options)
         dropped = nn.Dropout(dropout, rngs=rngs)
         head = [dense(6 * last, hidden_features), jax.nn.hard_swish, dropped, dense(hidden_features, num_classes)]
@@ -143,3 +146,4 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "mobilenet_v3_large": {"rows": LARGE, "hidden_features": 1280},
     "mobilenet_v3_small": {"rows": SMALL, "hidden_features": 1024},
 }
+VARIANTS |= {f"tf_{name}": {**options, "padding": "same"} for name, options in VARIANTS.items()}

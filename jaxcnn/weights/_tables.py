@@ -5,7 +5,7 @@ The models carry torchvision's names, so its files need no table. Keys are the m
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flax import nnx
 
@@ -99,7 +99,10 @@ def namings(model: nnx.Module) -> dict[str, Naming]:
     >>> list(namings(nn.Dense(2, 3, rngs=nnx.Rngs(0))))
     ['jaxcnn', 'pytorch']
     """
-    return {"jaxcnn": OWN, "pytorch": TORCH} | TABLES.get(family(model), {})
+    known = TABLES.get(family(model), {})
+    if getattr(model, "padding", None) == "same":  # TensorFlow's networks, whose ε timm keeps
+        known = {publisher: replace(naming, epsilon=None) for publisher, naming in known.items()}
+    return {"jaxcnn": OWN, "pytorch": TORCH} | known
 
 
 def family(model: nnx.Module) -> str:

@@ -3,7 +3,8 @@ r"""The names that timm gives to what torchvision names otherwise, as rows of `(
 Its ResNets, DenseNets and Inception v3 have torchvision's names. The networks of inverted residuals share one naming:
 `conv_stem`, `blocks.<stage>.<block>.<layer>`, `conv_head`, whatever torchvision's numbers count. Its norms have ε = 1e-5, which
 `load` gives the model too. The networks that it calls `tf_…` have the same names and shapes, but pad as TensorFlow does,
-"same": a file does not tell, and ours do not compute what they do.
+"same", with ε = 1e-3, which ours of these names keep (`tf_efficientnetv2_s` is `tf_efficientnet_v2_s` here,
+`tf_mobilenetv3_large_100` `tf_mobilenet_v3_large`): a file does not tell which it is of.
 """
 
 Rows = tuple[tuple[str, str], ...]

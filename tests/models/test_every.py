@@ -16,13 +16,14 @@ SIDES = {"efficientnet_b2": 288}
 
 
 def test_every_name_is_in_the_table():
-    assert list(PUBLISHED) == models.list()
+    assert list(PUBLISHED) == [name for name in models.list() if not name.startswith("tf_")]
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_summary_agrees_with_the_publications(name):
-    parameters, millions, field, taps = PUBLISHED[name]
-    side = SIDES.get(name, models.image_size(name)[0])
+    known = name.removeprefix("tf_")  # which pads otherwise, and differs in nothing that is counted here
+    parameters, millions, field, taps = PUBLISHED[known]
+    side = SIDES.get(known, models.image_size(name)[0])
     summary = summarise(abstract(name), (1, side, side, 1 if name in GREY else 3))
     assert summary.parameters == parameters
     assert round(summary.multiply_adds / 1e6, 0 if millions >= 1 else 3) == millions

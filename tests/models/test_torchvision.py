@@ -264,7 +264,7 @@ def test_family_runs_in_bfloat16(family):
 
 
 OWN = {"lenet5", "lenet5_1998", "dense", "plain", "airbench", "mobilenet_v1", "unet"}  # not in torchvision
-NAMES = [name for name in models.list() if name not in OWN and not name.startswith("cifar_")]
+NAMES = [name for name in models.list() if name not in OWN and not name.startswith(("cifar_", "tf_"))]
 AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("aux",)}
 SIDES = {"inception_v3": 299}  # its auxiliary head needs the full size
 
