@@ -70,7 +70,9 @@ def _speed(record: ConvRecord) -> float:
 
 def _row(record: ConvRecord, peak: float, rate: float) -> str:
     case, direction = record.case, record.direction
-    function = directed(ours(case), direction)
+    conv = ours(case)
+    assert conv is not None, "a row without ours is not behind"
+    function = directed(conv, direction)
     arrays = Arrays.of(case)
     operands = tuple(map(jnp.asarray, (arrays.x, arrays.kernel, arrays.g)))
     program = build(function, *operands)
