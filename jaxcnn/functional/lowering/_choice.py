@@ -51,6 +51,7 @@ from ._conditions import (
     margins,
     narrow,
     narrow_gradient,
+    scattered,
     short_rows,
     side_by_side,
     small_patches,
@@ -128,12 +129,12 @@ CPU: tuple[Rule, ...] = (
     Rule("fft", large, "a large kernel: the transforms' cost does not depend on its size"),
     Rule(
         "phases",
-        lambda case: strided_gradient(case) and case.groups > 1 and contracted(case) <= 4,
+        lambda case: strided_gradient(case) and case.groups > 1 and (contracted(case) <= 4 or scattered(case)),
         "XLA:CPU multiplies the zeros between strided outputs, one group at a time",
     ),
     Rule(
         "row_loop",
-        lambda case: case.groups > 1 and case.c_out_of_group <= 8,
+        lambda case: case.groups > 1 and case.c_out_of_group <= 8 and (case.rank > 1 or case.c_in_of_group < 4),
         "kernel gradient of narrow groups: accumulated in cache, row by row",
     ),
     Rule("border", depthwise, "depthwise: nothing to contract but the window; no padded copy of the image"),

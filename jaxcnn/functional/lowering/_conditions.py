@@ -29,7 +29,13 @@ def depthwise(case: Case) -> bool:
 
 def narrow(case: Case) -> bool:
     """So few channels a group, and so few terms, that a sum over taps beats a matrix product."""
-    return contracted(case) <= (8 if case.unit_stride else 4) and contracted(case) * case.taps <= 72
+    most = 8 if case.unit_stride or case.direction == "conv" else 4
+    return contracted(case) <= most and contracted(case) * case.taps <= 72
+
+
+def scattered(case: Case) -> bool:
+    """Strides or gaps so wide that of what lies between two outputs nearly all is zeros."""
+    return prod(case.window.stride) >= 16 or max(case.window.dilation) > 1
 
 
 def few_channels(case: Case) -> bool:
