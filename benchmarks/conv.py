@@ -86,8 +86,7 @@ def measure(case: Case, options: Options, machine: Machine, wrong: list[str]) ->
         runs = {name: Run.of(programs[name], timings[name], errors[name]) for name in errors}
         facts = (options.dtype, case.multiply_adds, case.elements * arrays.x.itemsize, bound, disturbance.share())
         where = {"dtype": options.dtype, "platform": machine.platform}
-        choice = chosen(case, direction, **where) if options.lowerings else None
-        yield ConvRecord(case, direction, *facts, runs, machine, choice)
+        yield ConvRecord(case, direction, *facts, runs, machine, chosen(case, direction, **where))
 
 
 def _programs(case: Case, direction: Direction, options: Options, arrays: Arrays, on_device) -> dict[str, Program]:

@@ -61,8 +61,7 @@ class Race:
 class ConvRecord(Race):
     """One case and direction with all its rivals: "ours", "lax", "torch", or names of lowerings.
 
-    `others` is the share of the processor time that other processes took meanwhile, `choice` what "auto" stood for, where
-    lowerings were forced.
+    `others` is the share of the processor time that other processes took meanwhile, `choice` what "auto" stood for.
     """
 
     case: Case

@@ -205,7 +205,7 @@ def main(paths: Sequence[str]) -> None:
     records = read(map(Path, paths))
     for machine in dict.fromkeys(record.machine for record in records):
         chosen = [record for record in records if record.machine == machine]
-        forced = any(record.choice for record in chosen)
+        forced = any(record.choice in record.runs for record in chosen)
         print(machine, "" if forced else line(HEADER), sep="\n")
         print(*map(ranking if forced else row, chosen), sep="\n")
         print(*(lowering_summary(chosen) if forced else summary(chosen)), sep="\n")
