@@ -45,7 +45,7 @@ def few_channels(case: Case) -> bool:
     terms = case.taps * contracted(case)
     if case.direction == "input_grad":
         return case.c_in == 1 and terms <= 150 and case.c_out <= 8
-    if case.rank == 2 and terms > 25 and case.c_out > 32:
+    if case.rank == 2 and terms > 25 and (case.c_out > 32 or NEWER and case.n == 1):
         return False  # VGG's first layer: faster on neither version with one image, on one of the two with eight
     return case.c_in <= 3 and terms <= {1: 25, 2: 27}.get(case.rank, 81)
 
@@ -82,7 +82,8 @@ def filtered(case: Case) -> bool:
         return False
     channels, work, wide = min(case.c_in, case.c_out), case.multiply_adds, wide_map(case)
     if case.direction == "kernel_grad":
-        many = wide and work >= 1 << 28 and (case.n >= 4 or channels >= 128 or bytes_of_g(case) >= SPILLS)
+        several = case.n >= 4 or channels >= 128 or bytes_of_g(case) >= SPILLS and not NEWER
+        many = wide and work >= 1 << 28 and several
         return channels >= 64 and many or channels >= 128 and bytes_of_g(case) >= SPILLS // 2
     if on_one_core(case):
         return channels >= 64 and work >= 1 << 24
@@ -136,6 +137,8 @@ def spilling(case: Case) -> bool:
     if case.rank == 2 and case.c_in >= 32 and channels < 128:
         afar = not case.unit_stride and channels <= 64
         least = SPILLS // 2 if afar or wide_map(case) else SPILLS
+    if not NEWER and case.rank == 2 and not case.unit_stride and 9 < case.taps <= 16:
+        least = SPILLS
     return bytes_of_g(case) >= least
 
 
@@ -165,7 +168,9 @@ def strided_product(case: Case) -> bool:
         or not 1 < case.taps <= 16
     ):
         return False
-    return case.c_in >= 64 and (case.c_in >= 128 and case.c_out >= 256 or bytes_of_g(case) >= SPILLS // 2)
+    few = case.taps <= 9
+    many = case.c_in >= 128 and case.c_out >= 256 and (few or NEWER or case.n == 1)
+    return case.c_in >= 64 and (many or few and bytes_of_g(case) >= SPILLS // 2)
 
 
 def wide_map(case: Case) -> bool:
@@ -202,7 +207,7 @@ def cached_fold(case: Case) -> bool:
         return False  # the shifted parts of rows that lie on several devices would be gathered
     gaps = not case.unit_stride or max(case.window.dilation) > 1
     if case.c_in <= 4:
-        return bytes_of_windows(case) <= ((16 if NEWER else 4) if case.taps >= 25 else 2) << 20
+        return bytes_of_windows(case) <= (16 if case.taps >= 25 else 2) << 20
     return bytes_of_windows(case) <= ((8 if wide_map(case) else 16) if gaps else 4) << 20
 
 
