@@ -36,6 +36,7 @@ from ._conditions import (
     apart,
     beyond,
     bundled,
+    by_planes,
     bytes_of_g,
     bytes_of_windows,
     cached_fold,
@@ -48,7 +49,6 @@ from ._conditions import (
     large,
     larger_than_image,
     many_channels,
-    margins,
     narrow,
     narrow_gradient,
     scattered,
@@ -187,7 +187,7 @@ CPU: tuple[Rule, ...] = (
     ),
     Rule(
         "depth_sum",
-        lambda case: case.taps > 1 and case.window.size[0] <= 16 and not margins(case),
+        by_planes,
         "XLA:CPU has no tuned convolution of volumes: planes, a tap of the depth at a time",
     ),
     Rule(

@@ -253,9 +253,17 @@ def bundled(case: Case) -> bool:
     return not case.unit_stride or prod(case.window.size[1:]) == 1
 
 
-def margins(case: Case) -> bool:
-    """Input gradients whose adjoint would multiply margins for the most part: planes of outputs a quarter of the image's."""
-    return case.direction == "input_grad" and 4 * prod(case.outputs[-2:]) < prod(case.space[-2:])
+def by_planes(case: Case) -> bool:
+    """Volumes of up to 16 taps of the depth, which are written out.
+
+    Not input gradients to planes four times the outputs, where the adjoint is mostly margins, nor kernel gradients of 512
+    channels, which gain nothing and compile six times as long.
+    """
+    if case.taps == 1 or case.window.size[0] > 16:
+        return False
+    if case.direction == "input_grad":
+        return 4 * prod(case.outputs[-2:]) >= prod(case.space[-2:])
+    return case.direction == "conv" or min(case.c_in, case.c_out) < 512
 
 
 def streamed(case: Case) -> bool:
