@@ -1,7 +1,7 @@
 """`classify`: the most probable classes of photographs."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxcnn.data import UnreadableImage
-
 from ._known import Known, class_names, known, score
 from ._network import Network
-from ._pictures import Picture, Source, batched, coloured, files_of, read, sources
+from ._pictures import Picture, Source, batched, coloured, files_of, readable, sources
 from ._texts import answers_of, lines_of, numbers_of
 
 BATCH = 16  # pictures a step
@@ -95,15 +93,7 @@ def _answers(good: Sequence[Source], chosen: Known, unreadable: list[str]) -> tu
     logits: list[np.ndarray] = []
     compute = chosen.logits()
     size = min(BATCH, len(good))
-
-    def each() -> Iterator[Picture]:
-        for source in good:
-            try:
-                yield read(source, chosen.card)
-            except UnreadableImage as error:
-                unreadable.append(str(error))
-
-    for batch in batched(each(), size):
+    for batch in batched(readable(good, chosen.card, unreadable), size):
         images = np.stack([one.pixels for one in batch])
         padded = np.pad(images, ((0, size - len(batch)), (0, 0), (0, 0), (0, 0)))  # one program for every batch
         logits.append(compute(padded)[: len(batch)])

@@ -9,21 +9,12 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jaxcnn.data import (
-    UnreadableImage,
-    class_folders,
-    classes_of,
-    is_path,
-    labelled_files,
-    load,
-    split_folders,
-    split_named,
-)
+from jaxcnn.data import class_folders, classes_of, is_path, labelled_files, load, split_folders, split_named
 from jaxcnn.weights import Card, cut
 
 from ._known import Known, class_names, known, score
 from ._network import Network
-from ._pictures import Picture, Source, batched, coloured, read
+from ._pictures import Source, batched, coloured, readable
 
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -112,14 +103,7 @@ def _folder(root: Path, split: str | None, unreadable: list[str]) -> Labelled:
     label_of = {str(file): label for file, label in zip(files, labels)}
 
     def batches(card: Card, size: int) -> tuple[int, Batches]:
-        def pictures() -> Iterator[Picture]:
-            for file in files:
-                try:
-                    yield read(Source(str(file)), card)
-                except UnreadableImage as error:
-                    unreadable.append(str(error))
-
-        each = batched(pictures(), size)
+        each = batched(readable((Source(str(file)) for file in files), card, unreadable), size)
         made = ((np.stack([p.pixels for p in some]), np.array([label_of[p.name] for p in some])) for some in each)
         return len(files), made
 

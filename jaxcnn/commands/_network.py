@@ -65,10 +65,9 @@ def found(network: Network, console: Console) -> tuple[Path, Card | None]:
             raise ValueError(f"{source} does not exist, and is no name of a card{nearest}")
         card = weights.card(source)
         path = _fetched(card, None, console)
-    if wanted is not None:
-        weights.check_sha256(path, wanted)
+    digest = None if wanted is None else weights.check_sha256(path, wanted)
     if path.is_file():
-        card = card or weights.card_with_sha256(weights.sha256_of(path)) or weights.description(path).card
+        card = card or weights.card_with_sha256(digest or weights.sha256_of(path)) or weights.description(path).card
     return path, card
 
 

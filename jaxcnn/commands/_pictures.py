@@ -60,6 +60,15 @@ def sources(files: Sequence[Path], unreadable: list[str]) -> Iterator[Source]:
             unreadable.append(str(error))
 
 
+def readable(sources: Iterable[Source], card: Card, unreadable: list[str]) -> Iterator[Picture]:
+    """The pictures that can be read, as they are asked for; a line for each other one goes to the list."""
+    for source in sources:
+        try:
+            yield read(source, card)
+        except UnreadableImage as error:
+            unreadable.append(str(error))
+
+
 def read(source: Source, card: Card) -> Picture:
     """A picture, upright, RGB or grey as the card is, cut for the network.
 
@@ -104,10 +113,8 @@ def coloured(images: np.ndarray, channels: int) -> np.ndarray:
         return images
     if channels == 3:
         return np.broadcast_to(images, (*images.shape[:3], 3))
-    sums = images.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32) + (
-        1 << 15
-    )  # sixteen bits after the point
-    return (sums >> 16).astype(np.uint8)[..., None]
+    sums = images.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)  # sixteen bits after the point
+    return (sums + (1 << 15) >> 16).astype(np.uint8)[..., None]
 
 
 def batched(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from . import engine
-from .lowering import DIRECTIONS, LOWERINGS, Case, Forced, rank, refusal
+from .lowering import DIRECTIONS, LOWERINGS, Case, Forced, can_run, rank, refusal
 
 LARGEST = 2**31 - 1  # XLA counts pixels of an axis in 32 bits
 MOST_BYTES = 1 << 40
@@ -25,7 +25,7 @@ def check_lowering(name: str, case: Case, lowering: Lowering) -> Forced:
         _check_word(name, f"lowering={lowering!r}", lowering)
         if reason := refusal(case, lowering, "this"):
             raise ValueError(f"{name}: {reason}")
-        able = {d: refusal(case.replace(direction=d), lowering, "") is None for d in DIRECTIONS}
+        able = {d: can_run(case.replace(direction=d), lowering) for d in DIRECTIONS}
         return Forced(*(lowering if able[d] else "auto" for d in DIRECTIONS))
     for direction, word in lowering.items():
         if direction not in DIRECTIONS:

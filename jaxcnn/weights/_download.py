@@ -90,16 +90,18 @@ def fetch(
     return path
 
 
-def check_sha256(path: Path, expected: str) -> None:
-    """Refuses a file whose sha256 does not begin with the expected digits.
+def check_sha256(path: Path, expected: str) -> str:
+    """The sha256 of a file, which must begin with the expected digits.
 
-    >>> check_sha256(Path("/dev/null"), "e3b0c442")
+    >>> check_sha256(Path("/dev/null"), "e3b0c442")[:10]
+    'e3b0c44298'
     """
     if path.is_dir() or not path.exists():
         raise WeightFileError(f"load: {path} is no file; there is no sha256 of it to compare")
     found = sha256_of(path)
     if not expected or not found.startswith(expected.lower()):
         raise WeightFileError(f"load: the sha256 of {path} is {found}; it must begin with {expected!r}")
+    return found
 
 
 def sha256_of(path: str | Path) -> str:

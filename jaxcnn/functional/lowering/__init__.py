@@ -4,6 +4,7 @@ from ._case import DIRECTIONS as DIRECTIONS
 from ._case import Case as Case
 from ._case import every as every
 from ._choice import LOWERINGS as LOWERINGS
+from ._choice import can_run as can_run
 from ._choice import choose as choose
 from ._choice import evaluate as evaluate
 from ._choice import rank as rank

@@ -245,13 +245,17 @@ def _long(lowering: str, case: Case) -> bool:
     return case.taps > most or residues > RESIDUES
 
 
+def can_run(case: Case, name: str) -> bool:
+    """Whether a lowering of that name, or "auto", runs the case."""
+    return name == "auto" or LOWERINGS[name].supports(case) is None
+
+
 def refusal(case: Case, name: str, what: str) -> str | None:
     """Why a forced lowering cannot run `what`, and which ones can."""
-    reason = None if name == "auto" else LOWERINGS[name].supports(case)
-    if reason is None:
+    if can_run(case, name):
         return None
-    able = ", ".join(f'"{word}"' for word, other in LOWERINGS.items() if other.supports(case) is None)
-    return f'lowering "{name}" cannot run {what}: {reason}; {able} can'
+    able = ", ".join(f'"{word}"' for word in LOWERINGS if can_run(case, word))
+    return f'lowering "{name}" cannot run {what}: {LOWERINGS[name].supports(case)}; {able} can'
 
 
 def rank(case: Case, forced: str = "auto") -> tuple[tuple[str, bool, str], ...]:

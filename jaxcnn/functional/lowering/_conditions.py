@@ -46,7 +46,7 @@ def few_channels(case: Case) -> bool:
     if case.direction == "input_grad":
         return case.c_in == 1 and terms <= 150 and case.c_out <= 8
     if case.rank == 2 and terms > 25 and (case.c_out > 32 or NEWER and case.n == 1):
-        return False  # VGG's first layer: faster on neither version with one image, on one of the two with eight
+        return False  # VGG's first layer: faster on neither version with one image; EfficientNet's with one is not from 0.12
     return case.c_in <= 3 and terms <= {1: 25, 2: 27}.get(case.rank, 81)
 
 
@@ -75,7 +75,8 @@ def filtered(case: Case) -> bool:
     """3 × 3 windows with enough channels and work, and a bound within that of the direct sum.
 
     With 64 channels the tiles take more from memory than they save, but for kernel gradients to more channels of several
-    images. Small maps need more channels, or a g that a direct sum would read from memory; 4 × 4 takes 0.7 s to compile.
+    images, and where a direct sum would run on one core. Small maps need more channels, or a g that a direct sum would read
+    from memory; 4 × 4 takes 0.7 s to compile.
     """
     small = prod(case.outputs) <= 16
     if small or winograd.supports(case) is not None or not _winograd.within_direct(case, winograd.TRANSFORM):
@@ -159,7 +160,7 @@ def many_channels(case: Case) -> bool:
 
 
 def strided_product(case: Case) -> bool:
-    """Strided kernel gradients of many channels: a product of patches. From 5 × 5 on they are too large on jax 0.10.2."""
+    """Strided kernel gradients of many channels: a product of patches. 4 × 4 are too large before jax 0.12, 5 × 5 ever."""
     if (
         case.direction != "kernel_grad"
         or case.rank != 2
@@ -199,12 +200,13 @@ def beyond(case: Case) -> bool:
 def cached_fold(case: Case) -> bool:
     """A product that stays in the cache and contracts enough: with many more channels than it sums over it is mostly written.
 
-    Where a direct sum multiplies no zeros and has no gaps to skip, it wins sooner.
+    Where a direct sum multiplies no zeros and has no gaps to skip, it wins sooner. Rows that lie on several devices would be
+    gathered.
     """
     if case.direction != "input_grad" or case.groups > 1 or case.taps == 1 or case.c_in > max(2 * case.c_out, 4):
         return False
     if case.partitioned:
-        return False  # the shifted parts of rows that lie on several devices would be gathered
+        return False
     gaps = not case.unit_stride or max(case.window.dilation) > 1
     if case.c_in <= 4:
         return bytes_of_windows(case) <= (16 if case.taps >= 25 else 2) << 20
@@ -233,8 +235,8 @@ def small_patches(case: Case) -> bool:
     """Kernel gradients of up to nine taps, strided from few channels to many or back, or to eight times as many."""
     if case.direction != "kernel_grad" or case.groups > 1 or not 1 < case.taps <= 9 or case.c_in <= 4:
         return False
-    if case.partitioned:
-        return False  # patches of rows that lie on several devices would be gathered
+    if case.partitioned:  # rows that lie on several devices would be gathered
+        return False
     few, many = sorted((case.c_in, case.c_out))
     if not case.unit_stride and many >= 2 * few:
         return bytes_of_windows(case) <= 64 << 20

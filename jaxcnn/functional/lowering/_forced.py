@@ -7,7 +7,7 @@ where every forced direction that runs one problem runs the folded one, too.
 from typing import NamedTuple
 
 from ._case import DIRECTIONS, Case
-from ._choice import LOWERINGS
+from ._choice import can_run
 
 
 class Forced(NamedTuple):
@@ -24,14 +24,11 @@ class Forced(NamedTuple):
     def runs_too(self, case: Case, other: Case) -> bool:
         """Whether what runs `case` runs `other`, split over devices or not, in every direction."""
         return all(
-            _can(other.replace(**where), self) or not _can(case.replace(**where), self)
-            for where in ({"direction": d, "partitioned": p} for d in DIRECTIONS for p in (False, True))
+            can_run(other.replace(direction=d, partitioned=p), name)
+            or not can_run(case.replace(direction=d, partitioned=p), name)
+            for d, name in zip(DIRECTIONS, self)
+            for p in (False, True)
         )
-
-
-def _can(case: Case, forced: Forced) -> bool:
-    name = forced.of(case.direction)
-    return name == "auto" or LOWERINGS[name].supports(case) is None
 
 
 FREE = Forced()

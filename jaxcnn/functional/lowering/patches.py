@@ -148,7 +148,7 @@ def _tile(x: Array, case: Case) -> Array:
     split = [v for o, k in zip(case.outputs, window.size) for v in (o, k)]
     x = x.reshape(
         case.n, *split[:-1], split[-1] * case.c_in
-    )  # (n, oh, kh, ow, kw·c_in): what lies side by side stays one
+    )  # (n, oh, kh, ow, kw·c_in), the last not parted: rows stay whole
     outer, inner = range(1, 2 * case.rank, 2), range(2, 2 * case.rank + 1, 2)
     return _rows(x.transpose(0, *outer, *inner), case)
 
