@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from . import _check
 from ._widened import widened
+from .engine import unmerged
 
 
 def moments(x: Float[Array, "... c"]) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
@@ -30,8 +31,9 @@ def moments(x: Float[Array, "... c"]) -> tuple[Float[Array, " c"], Float[Array, 
 @jax.custom_jvp
 def _moments(x: Array) -> tuple[Array, Array]:
     axes = tuple(range(x.ndim - 1))
+    x = unmerged(x)  # the mean of a map in pieces, as some convolutions leave it, would be a sum of each
     mean = jnp.mean(x, axes)
-    return mean, jnp.mean(jnp.square(x - mean), axes)
+    return mean, jnp.mean(jnp.square(x - unmerged(mean)), axes)
 
 
 @_moments.defjvp
@@ -78,7 +80,10 @@ def _affine(x: Array, mean: Array, factor: Array, bias: Array) -> Array:
 
 @_affine.defjvp
 def _affine_jvp(primals, tangents):
-    """Bias and mean together move y by one vector, so that one sum over the map goes back to both."""
+    """Bias and mean together move y by one vector, so that one sum over the map goes back to both.
+
+    The sum that goes back to the factor has an x − mean of its own, which it computes as it reads x.
+    """
     (x, mean, factor, bias), (tx, tmean, tfactor, tbias) = primals, tangents
-    centred = x - mean
-    return centred * factor + bias, tx * factor + centred * tfactor + (tbias - tmean * factor)
+    centred = x - unmerged(mean, 1)
+    return _affine(x, mean, factor, bias), tx * factor + centred * tfactor + (tbias - tmean * factor)

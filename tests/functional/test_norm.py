@@ -1,5 +1,8 @@
 """`moments` and `batch_norm` against their formulas in float64."""
 
+import re
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -58,3 +61,20 @@ def test_batch_norm_of_bfloat16_moments_computes_in_float32():
     x, one = jnp.asarray([[131.0]], jnp.bfloat16), jnp.ones(1, jnp.bfloat16)
     y = F.batch_norm(x, 128 * one, 3 * one, 7 * one, one)
     np.testing.assert_allclose(np.asarray(y, np.float64), [[1 + 3 * 7 / np.sqrt(3 + 1e-5)]], rtol=2.0**-8)
+
+
+def test_training_on_cpu_writes_no_centred_map():
+    """Maps written, forward and back: y, the cotangent behind the ReLU and dx, but neither x − mean nor a map of means."""
+
+    def layer(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+        return jnp.maximum(F.batch_norm(x, *F.moments(x), scale, bias), 0)
+
+    def both(x: jax.Array, scale: jax.Array, bias: jax.Array, g: jax.Array):
+        y, back = jax.vjp(layer, x, scale, bias)
+        return y, back(g)
+
+    shape = (8, 28, 28, 64)
+    arguments = (jax.ShapeDtypeStruct(s, jnp.float32) for s in (shape, shape[-1:], shape[-1:], shape))
+    text = jax.jit(both).lower(*arguments).compile().as_text() or ""
+    written = re.findall(r"= f32\[8,28,28,64\]\S* (?!parameter)[\w-]+\(", text[text.index("ENTRY") :])
+    assert len(written) == 3

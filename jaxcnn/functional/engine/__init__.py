@@ -10,6 +10,7 @@ from ._sharding import placed as placed
 from ._sharding import reshaped as reshaped
 from ._sharding import whole as whole
 from ._stored import stored as stored
+from ._stored import unmerged as unmerged
 from ._total import total as total
 from ._winner import extreme as extreme
 from ._winner import extreme_winner as extreme_winner

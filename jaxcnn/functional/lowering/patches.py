@@ -49,7 +49,7 @@ def tiles(case: Case) -> bool:
 def conv(x: Array, kernel: Array, case: Case) -> Array:
     """`P · K`."""
     matrix = kernel.reshape(-1, case.c_out)  # (taps·c_in, c_out)
-    return _in_blocks(lambda rows, x: rows @ matrix, case, x).reshape(case.y_shape)
+    return _in_blocks(lambda rows, x: _times(rows, matrix, case), case, x).reshape(case.y_shape)
 
 
 def input_grad(g: Array, kernel: Array, case: Case) -> Array:
@@ -58,7 +58,7 @@ def input_grad(g: Array, kernel: Array, case: Case) -> Array:
         back = adjoint(case)
         return conv(g, adjoint_kernel(kernel, case), back)
     matrix = kernel.reshape(-1, case.c_out)  # (taps·c_in, c_out)
-    rows = _rows(g, case) @ matrix.T  # (n·outputs, taps·c_in)
+    rows = _times(_rows(g, case), matrix.T, case)  # (n·outputs, taps·c_in)
     return _untile(rows, case)
 
 
@@ -84,8 +84,29 @@ def over_blocks(gradient: Callable[[Array, Array, Case], Array], x: Array, g: Ar
 def _of_rows(x: Array, g: Array, case: Case) -> Array:
     rows = patches(x, case)  # (n·outputs, taps·c_in)
     g = g.reshape(*rows.shape[:-1], -1)
-    halved = case.platform == "cpu" and not case.partitioned
-    return (summed if halved else _product)(rows, g).reshape(case.kernel_shape)
+    return (summed if _on_cores(case) else _product)(rows, g).reshape(case.kernel_shape)
+
+
+def _on_cores(case: Case) -> bool:
+    return case.platform == "cpu" and not case.partitioned
+
+
+def _times(rows: Array, matrix: Array, case: Case) -> Array:
+    """`rows @ matrix`, in the two halves that `summed` reads.
+
+    XLA:CPU computes what cheap operations made anew for each shape in which it is read: a norm and ReLU for the product
+    forward and again for the kernel gradient.
+    """
+    if not (_on_cores(case) and tiles(case) and _halved(len(rows), *matrix.shape)):
+        return rows @ matrix
+    halves = rows.reshape(2, -1, rows.shape[-1])
+    product = lax.dot_general(halves, jnp.broadcast_to(matrix, (2, *matrix.shape)), (((2,), (1,)), ((0,), (0,))))
+    return product.reshape(len(rows), -1)
+
+
+def _halved(rows: int, i: int, j: int) -> bool:
+    """Whether the products of so many rows of i and of j columns are in two halves."""
+    return rows % 2 == 0 and rows >= HALVES and min(i, j) <= 256
 
 
 def _product(a: Array, b: Array) -> Array:
@@ -102,7 +123,7 @@ def summed(a: Array, b: Array) -> Array:
     """
     if a.shape[1] > b.shape[1]:
         return summed(b, a).T
-    if len(a) % 2 or len(a) < HALVES or a.shape[1] > 256:
+    if not _halved(len(a), a.shape[1], b.shape[1]):
         return _product(a, b)
     a, b = (v.reshape(2, -1, v.shape[-1]) for v in (a, b))  # (2, p / 2, …)
     return lax.dot_general(a, b, (((1,), (1,)), ((0,), (0,)))).sum(0)

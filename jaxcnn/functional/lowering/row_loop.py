@@ -76,8 +76,6 @@ def _depthwise(x: Array, g: Array, case: Case) -> Array:
         return _line(x, g, case)
     if case.taps > UNROLL:
         x, case = _tall(x, case)
-    if case.window.stride[-1] == 1:  # a shift by one pixel is a shift by c numbers of one long line
-        x, g = (v.reshape(*v.shape[:-2], v.shape[-2] * v.shape[-1]) for v in (x, g))  # (n, …, w·c)
     kernel_rows = case.window.size[0]
     if case.taps <= UNROLL:
         return _accumulate(x, g, case, range(kernel_rows)).reshape(case.kernel_shape)
@@ -107,10 +105,10 @@ def _accumulate(x: Array, g: Array, case: Case, kernel_rows: list[Array] | range
 
     def step(t: Index, totals: list[Array]) -> list[Array]:
         image, run = t // runs * images, t % runs
-        of_g = [_row(g, image, run * rows + r, images) for r in range(rows)]
+        of_g = [_row(g, image, run * rows + r, images, case) for r in range(rows)]
         added = []
         for i in kernel_rows:
-            of_x = [_row(x, image, _above(case, run * rows + r, i), images) for r in range(rows)]
+            of_x = [_row(x, image, _above(case, run * rows + r, i), images, case) for r in range(rows)]
             seen = [_seen(case, r, run, rows, i) for r in range(rows)]
             added += [_sum(of_x, of_g, seen, cut) for cut in cuts]
         return [total + more for total, more in zip(totals, added)]
@@ -118,7 +116,10 @@ def _accumulate(x: Array, g: Array, case: Case, kernel_rows: list[Array] | range
     zeros = [jnp.zeros((images, 1, *cut.count), g.dtype) for cut in cuts] * len(kernel_rows)
     steps = case.n // images * runs
     totals = step(0, zeros) if steps == 1 else lax.fori_loop(0, steps, step, zeros)
-    return jnp.stack([total.reshape(total.size // case.c_out, case.c_out).sum(0) for total in totals])
+    lines = [total.reshape(-1, case.c_out) if total.size else jnp.zeros((1, case.c_out), g.dtype) for total in totals]
+    longest = max(map(len, lines))
+    # one sum for all taps: a reduction costs XLA:CPU 50 µs to begin with
+    return jnp.stack([jnp.pad(line, ((0, longest - len(line)), (0, 0))) for line in lines]).sum(1)
 
 
 def _sum(of_x: list[Array], of_g: list[Array], seen: list[bool | Array], cut: Cut) -> Array | float:
@@ -158,10 +159,15 @@ def _step(case: Case, taps: int) -> tuple[int, int]:
     return rows, next((m for m in range(min(enough, case.n), 0, -1) if case.n % m == 0), 1)
 
 
-def _row(v: Array, image: Index, row: Index, images: int) -> Array:
-    """One row of some images, `(images, 1, …)`; another one where there is none, to be masked."""
+def _row(v: Array, image: Index, row: Index, images: int, case: Case) -> Array:
+    """One row of some images, `(images, 1, …)`; another one where there is none, to be masked.
+
+    With stride 1 pixels and channels are one axis, `(images, 1, …, w·c)`: a shift by one pixel is a shift by c numbers of a long
+    line. The image itself keeps its axes: XLA:CPU would compute what made it without vectors, a channel's numbers being `i % c`.
+    """
     start = (image, max(row, 0) if isinstance(row, int) else row, *(0,) * (v.ndim - 2))
-    return lax.dynamic_slice(v, start, (images, 1, *v.shape[2:]), allow_negative_indices=False)
+    rows = lax.dynamic_slice(v, start, (images, 1, *v.shape[2:]), allow_negative_indices=False)
+    return rows.reshape(*rows.shape[:-2], -1) if case.window.stride[-1] == 1 else rows
 
 
 def _above(case: Case, row: Index, i: Index) -> Index:

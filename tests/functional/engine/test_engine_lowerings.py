@@ -1,5 +1,6 @@
 """Each lowering in each direction against the float64 sums, within the bound of a direct method."""
 
+import re
 from dataclasses import replace
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxcnn import functional as F
 from jaxcnn.functional import engine
 from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, Case, evaluate_stacked, patches, planes, row_loop
 from jaxcnn.geometry import Window
@@ -165,3 +167,32 @@ def test_sums_over_rows_are_halved_for_two_cores_alone(platform, halved):
     program = jax.make_jaxpr(lambda x, g: patches.kernel_grad(x, g, case))(*operands)
     shapes = [step.outvars[0].aval.shape for step in program.eqns if step.primitive.name == "dot_general"]
     assert [len(shape) == 3 for shape in shapes] == [halved]
+
+
+@pytest.mark.parametrize("rows", [patches.HALVES, patches.HALVES - 2])
+@pytest.mark.parametrize("direction", ["conv", "input_grad"])
+def test_products_in_halves_are_exact(direction, rows):
+    case = CASES["point"].replace(direction=direction, n=2, space=(rows // 2, 1), groups=1, platform="cpu")
+    shape = {"conv": case.x_shape, "input_grad": case.y_shape}[direction]
+    a, kernel = (np.random.default_rng(0).integers(-4, 5, s).astype(np.float32) for s in (shape, case.kernel_shape))
+    run = {"conv": patches.conv, "input_grad": patches.input_grad}[direction]
+    matrix = kernel.reshape(case.c_in, case.c_out)
+    np.testing.assert_array_equal(
+        jax.jit(run, static_argnums=2)(a, kernel, case), a @ (matrix if direction == "conv" else matrix.T)
+    )
+
+
+@pytest.mark.parametrize("groups", [1, 24], ids=["1×1", "depthwise"])
+def test_what_made_an_operand_is_computed_once_for_all_that_read_it(groups):
+    """A ReLU before a convolution, read forward and by the kernel gradient; one after it, by both gradients."""
+    x = jnp.ones((8, 28, 28, 24))
+    kernel = jnp.ones((1, 1, 24, 24) if groups == 1 else (3, 3, 1, 24))
+
+    def step(x: jax.Array, kernel: jax.Array, g: jax.Array):
+        y, back = jax.vjp(lambda x, k: F.conv2d(jnp.maximum(x, 0), k, padding="same", groups=groups), x, kernel)
+        return y, back(jnp.minimum(g, 1))
+
+    text = jax.jit(step).lower(x, kernel, x).compile().as_text() or ""
+    entry = text[text.index("ENTRY") :]
+    for made in ("maximum", "minimum"):
+        assert len(re.findall(rf"^ *(?:ROOT )?%\S*{made}\S* = f32", entry, re.MULTILINE)) == 1

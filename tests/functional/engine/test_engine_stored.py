@@ -1,4 +1,4 @@
-"""`stored` is the identity under every transformation, and a copy in programs for CPU alone."""
+"""`stored` and `unmerged` are the identity under every transformation, and something else in programs for CPU alone."""
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +8,13 @@ from jax.sharding import AbstractMesh, AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxcnn import functional as F
-from jaxcnn.functional.engine import stored
+from jaxcnn.functional.engine import stored, unmerged
 
 X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 4, 3)))
-CUBE = lambda x: (stored(x) ** 3).sum()
 PLAIN = lambda x: (x**3).sum()
 
 
+@pytest.mark.parametrize("identity", [stored, lambda x: unmerged(x, 3)], ids=["stored", "unmerged"])
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize(
     "transform",
@@ -29,17 +29,20 @@ PLAIN = lambda x: (x**3).sum()
     ],
     ids=["value", "grad", "vmap of grad", "jvp", "hessian product", "checkpoint", "scan"],
 )
-def test_identity_under_transformations(transform, jit):
-    ours, plain = transform(CUBE), transform(PLAIN)
+def test_identity_under_transformations(transform, jit, identity):
+    ours, plain = transform(lambda x: (identity(x) ** 3).sum()), transform(PLAIN)
     jax.tree.map(
         np.testing.assert_array_equal, (jax.jit(ours) if jit else ours)(X), (jax.jit(plain) if jit else plain)(X)
     )
 
 
-def test_copy_on_cpu_alone():
-    program = lambda platform: jax.export.export(jax.jit(stored), platforms=[platform])(X).mlir_module()
-    assert "stablehlo.case" in program("cpu")
-    assert "stablehlo.case" not in program("cuda")
+@pytest.mark.parametrize(
+    ("identity", "word"), [(stored, "stablehlo.case"), (unmerged, "stablehlo.optimization_barrier")]
+)
+def test_on_cpu_alone(identity, word):
+    program = lambda platform: jax.export.export(jax.jit(identity), platforms=[platform])(X).mlir_module()
+    assert word in program("cpu")
+    assert word not in program("cuda")
 
 
 @pytest.mark.parametrize("split", [True, False])
