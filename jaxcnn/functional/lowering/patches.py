@@ -17,6 +17,7 @@ from ._case import NEWER, Case, adjoint, adjoint_kernel, every_tap, padded, tap
 
 BLOCK = 24 << 20
 HALVES = 1024 if NEWER else 4096  # rows
+SHARED = 16384  # rows from which computing them twice costs more than a kernel copied for either half
 
 
 def supports(case: Case) -> str | None:
@@ -97,7 +98,7 @@ def _times(rows: Array, matrix: Array, case: Case) -> Array:
     XLA:CPU computes what cheap operations made anew for each shape in which it is read: a norm and ReLU for the product
     forward and again for the kernel gradient.
     """
-    if not (_on_cores(case) and tiles(case) and _halved(len(rows), *matrix.shape)):
+    if not (_on_cores(case) and tiles(case) and len(rows) >= SHARED and _halved(len(rows), *matrix.shape)):
         return rows @ matrix
     halves = rows.reshape(2, -1, rows.shape[-1])
     product = lax.dot_general(halves, jnp.broadcast_to(matrix, (2, *matrix.shape)), (((2,), (1,)), ((0,), (0,))))
