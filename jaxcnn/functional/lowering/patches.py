@@ -17,7 +17,10 @@ from ._case import NEWER, Case, adjoint, adjoint_kernel, every_tap, padded, tap
 
 BLOCK = 24 << 20
 HALVES = 1024 if NEWER else 4096  # rows
-SHARED = 16384  # rows from which computing them twice costs more than a kernel copied for either half
+SHARED, NARROW = (
+    16384,
+    32,
+)  # rows from which, channels to which computing them twice costs more than a product in halves
 
 
 def supports(case: Case) -> str | None:
@@ -98,16 +101,12 @@ def _times(rows: Array, matrix: Array, case: Case) -> Array:
     XLA:CPU computes what cheap operations made anew for each shape in which it is read: a norm and ReLU for the product
     forward and again for the kernel gradient.
     """
-    if not (_on_cores(case) and tiles(case) and len(rows) >= SHARED and _halved(len(rows), *matrix.shape)):
+    shared = len(rows) % 2 == 0 and len(rows) >= SHARED and min(matrix.shape) <= NARROW
+    if not (_on_cores(case) and tiles(case) and shared):
         return rows @ matrix
     halves = rows.reshape(2, -1, rows.shape[-1])
     product = lax.dot_general(halves, jnp.broadcast_to(matrix, (2, *matrix.shape)), (((2,), (1,)), ((0,), (0,))))
     return product.reshape(len(rows), -1)
-
-
-def _halved(rows: int, i: int, j: int) -> bool:
-    """Whether the products of so many rows of i and of j columns are in two halves."""
-    return rows % 2 == 0 and rows >= HALVES and min(i, j) <= 256
 
 
 def _product(a: Array, b: Array) -> Array:
@@ -124,7 +123,7 @@ def summed(a: Array, b: Array) -> Array:
     """
     if a.shape[1] > b.shape[1]:
         return summed(b, a).T
-    if not _halved(len(a), a.shape[1], b.shape[1]):
+    if len(a) % 2 or len(a) < HALVES or a.shape[1] > 256:
         return _product(a, b)
     a, b = (v.reshape(2, -1, v.shape[-1]) for v in (a, b))  # (2, p / 2, …)
     return lax.dot_general(a, b, (((1,), (1,)), ((0,), (0,)))).sum(0)
