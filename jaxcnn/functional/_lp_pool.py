@@ -104,12 +104,15 @@ def _length(x: Array, window: Window, p: float) -> Array:
 
 
 def _scale(largest: Array, p: float) -> Array:
-    """A power of two near each magnitude, so that its inverse is exact; the magnitude itself where even 4^p overflows."""
+    """A power of two near each magnitude, so that its inverse is exact; the magnitude itself where even 4^p overflows.
+
+    Of 0 it is 1: where XLA knows that beforehand (windows that see padding alone), it would power a large inverse by itself.
+    """
     if p > STEEP:
         return jnp.where(jnp.isfinite(largest) & (largest > 0), largest, jnp.ones_like(largest))
     info = np.finfo(largest.dtype)
     bounded = jnp.clip(largest, info.tiny, np.asarray(2.0 ** (info.maxexp - 2), largest.dtype))
-    return lax.reduce_precision(bounded, info.nexp, 0)
+    return lax.reduce_precision(jnp.where(largest == 0, 1, bounded), info.nexp, 0)
 
 
 @_length.defjvp

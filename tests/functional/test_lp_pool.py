@@ -21,6 +21,7 @@ CASES = {
     "same": (PLANE, (3, 3), {"stride": 1, "padding": "same"}),
     "dilated": (PLANE, (2, 3), {"stride": 1, "dilation": 2, "padding": 1}),
     "ragged": (PLANE, (2, 2), {"ceil_mode": True}),
+    "padding alone": ((2, 2, 2), (2,), {"stride": 1, "dilation": 3, "padding": 1}),
     "1×1": (PLANE, (1, 1), {}),
     "window is image": (PLANE, (7, 5), {}),
     "empty batch": ((0, 7, 5, 3), (2, 2), {}),
