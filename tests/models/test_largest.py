@@ -1,7 +1,7 @@
 """The largest name of the registry beside torchvision's definition: 644,812,894 parameters, each copy 5.2 GB in float64.
 
-`test_torchvision.py` asks the same of every other name, and for the gradient of each parameter besides, which would take two more
-copies. Here PyTorch's answers come first; then its tensors go over into our model one by one and are let go of.
+`test_torchvision_names.py` asks the same of every other name, and for the gradient of each parameter besides, which would take
+two more copies. Here PyTorch's answers come first; then its tensors go over into our model one by one and are let go of.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from flax import nnx
 
 from jaxcnn import models
 from jaxcnn.weights._layout import entries
-from tests.models.test_torchvision import LARGEST, of_torchvision
+from tests.models.test_torchvision_names import LARGEST, of_torchvision
 from tests.models.torch_names import random_network, relative
 
 NEEDED = 11  # GB; 9.4 at most were in use

@@ -12,10 +12,10 @@ from tests.models.test_torchvision import (
     SMALL,
     check_in_float32,
     check_in_float64,
-    of_torchvision,
     quiet,
     without_chance,
 )
+from tests.models.test_torchvision_names import of_torchvision
 from tests.models.torch_names import random_network, torchvision_models
 
 
