@@ -50,10 +50,22 @@ def test_family_agrees_with_torchvision_padded_so(family, side):
 NAMES = models.list("tf_*")
 
 
+def calm(network):
+    """A quarter of every residual branch: 79 random blocks one after the other blow rounding in float64 up to all that there is."""
+    import torch
+
+    for block in network.modules():
+        if getattr(block, "use_res_connect", False):
+            *_, norm = (module for module in block.modules() if isinstance(module, torch.nn.BatchNorm2d))
+            with torch.no_grad():
+                norm.weight.mul_(0.25)
+    return network
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_name_agrees_with_torchvision_padded_so(name):
-    theirs = padded(random_network(partial(of_torchvision, name.removeprefix("tf_"))))
+    theirs = padded(calm(random_network(partial(of_torchvision, name.removeprefix("tf_")))))
     check_in_float64(theirs, without_chance(models.REGISTRY[name][0]), 64, 1000)
 
 
