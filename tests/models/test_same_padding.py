@@ -51,7 +51,7 @@ NAMES = models.list("tf_*")
 
 
 def calm(network):
-    """A quarter of every residual branch: 79 random blocks one after the other blow rounding in float64 up to all that there is."""
+    """A quarter of every residual branch: 79 random blocks in a row blow rounding in float64 up to all that there is."""
     import torch
 
     for block in network.modules():
