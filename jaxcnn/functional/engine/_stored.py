@@ -25,7 +25,10 @@ def stored(x: Array) -> Array:
 
 
 def unmerged(x: Array, use: int = 0) -> Array:
-    """x, of which nothing is computed together with what another use computes; on other platforms than CPU x itself."""
+    """x, behind a barrier of that use on CPU, so that XLA may compute what reads it apart from what reads x; elsewhere x itself.
+
+    That holds where x is itself computed from the map, as a norm's mean is; XLA may merge the uses of an input again.
+    """
     return unmerged_p.bind(x, use=use)
 
 

@@ -22,7 +22,7 @@ from jax import Array, lax
 
 from jaxcnn.geometry import Window
 
-from ._case import Case
+from ._case import NEWER, Case
 
 TERMS = 36  # products written out a step: each is an instruction to compile
 STEP = 192 << 10  # bytes of x and g that a step reads, at least, where the batch allows
@@ -76,6 +76,8 @@ def _depthwise(x: Array, g: Array, case: Case) -> Array:
         return _line(x, g, case)
     if case.taps > UNROLL:
         x, case = _tall(x, case)
+    if NEWER:
+        x, g = _lines(x, case), _lines(g, case)
     kernel_rows = case.window.size[0]
     if case.taps <= UNROLL:
         return _accumulate(x, g, case, range(kernel_rows)).reshape(case.kernel_shape)
@@ -157,14 +159,19 @@ def _step(case: Case, taps: int) -> tuple[int, int]:
 
 
 def _row(v: Array, image: Index, row: Index, images: int, case: Case) -> Array:
-    """One row of some images, `(images, 1, …)`; another one where there is none, to be masked.
-
-    With stride 1 pixels and channels are one axis, `(images, 1, …, w·c)`: a shift by one pixel is a shift by c numbers of a long
-    line. The image itself keeps its axes: XLA:CPU would compute what made it without vectors, a channel's numbers being `i % c`.
-    """
+    """One row of some images, `(images, 1, …)`; another one where there is none, to be masked."""
     start = (image, max(row, 0) if isinstance(row, int) else row, *(0,) * (v.ndim - 2))
     rows = lax.dynamic_slice(v, start, (images, 1, *v.shape[2:]), allow_negative_indices=False)
-    return rows.reshape(*rows.shape[:-2], -1) if case.window.stride[-1] == 1 else rows
+    return rows if NEWER else _lines(rows, case)
+
+
+def _lines(v: Array, case: Case) -> Array:
+    """With stride 1 pixels and channels are one axis, `(…, w·c)`: a shift by one pixel is a shift by c numbers of a long line.
+
+    Before jax 0.12 only the rows of a step are made so: of a whole image XLA:CPU would compute what made it without vectors, a
+    channel's numbers being `i % c`. Since then it is the loop that has no vectors then: 5 times the time for 32 channels.
+    """
+    return v.reshape(*v.shape[:-2], -1) if case.window.stride[-1] == 1 else v
 
 
 def _above(case: Case, row: Index, i: Index) -> Index:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jaxcnn import functional as F
 from jaxcnn.functional import engine
 from jaxcnn.functional.lowering import DIRECTIONS, LOWERINGS, Case, evaluate_stacked, patches, planes, row_loop
+from jaxcnn.functional.lowering._case import NEWER
 from jaxcnn.geometry import Window
 
 from . import oracle
@@ -185,6 +186,8 @@ def test_products_in_halves_are_exact(direction, rows):
 @pytest.mark.parametrize("groups", [1, 24], ids=["1×1", "depthwise"])
 def test_what_made_an_operand_is_computed_once_for_all_that_read_it(groups):
     """A ReLU before a convolution, read forward and by the kernel gradient; one after it, by both gradients."""
+    if groups > 1 and NEWER:
+        pytest.skip("from jax 0.12 on the loop over rows is fast on lines of pixels and channels alone")
     x = jnp.ones((2, 96, 96, 24))
     kernel = jnp.ones((1, 1, 24, 24) if groups == 1 else (3, 3, 1, 24))
 
