@@ -97,10 +97,10 @@ AUGMENTATIONS = {
         RGB,
         "n < 9",
     ),
-    "mixup": (mixed(lambda x, l, p, s: A.mixup(x, l, p, share(s))), RGB, "n 3", "n"),
-    "random_mixup": (lambda k, x, l: A.random_mixup(k, share(x), l, alpha=0.5), "key", RGB, "n 3"),
+    "mixup": (mixed(lambda x, y, p, s: A.mixup(x, y, p, share(s))), RGB, "n 3", "n"),
+    "random_mixup": (lambda k, x, y: A.random_mixup(k, share(x), y, alpha=0.5), "key", RGB, "n 3"),
     "cutmix": (mixed(A.cutmix), RGB, "n 3", "n 4 < 4"),
-    "random_cutmix": (lambda k, x, l: A.random_cutmix(k, share(x), l), "key", RGB, "n 3"),
+    "random_cutmix": (lambda k, x, y: A.random_cutmix(k, share(x), y), "key", RGB, "n 3"),
     "fancy_pca": (lambda x, a: A.fancy_pca(share(x), a / 8, COMPONENTS), RGB, "n 3"),
     "random_fancy_pca": (random(A.random_fancy_pca, COMPONENTS), "key", RGB),
     "apply_operation": (
