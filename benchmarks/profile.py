@@ -111,7 +111,8 @@ def own_times(spans: Iterable[tuple[str, float, float]]) -> list[tuple[str, floa
 def _spans(file: Path) -> list[tuple[str, float]]:
     """Name and own nanoseconds of each operation in a trace.
 
-    From Python 3.12 jaxlib's iterators warn as their types are made, in C++ code that ends the process if the warning is an error.
+    From Python 3.12 on jaxlib's iterators warn as their types are made, in C++ code that ends the process where a warning is
+    an error.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "builtin type .* has no __module__", DeprecationWarning)

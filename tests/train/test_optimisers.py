@@ -62,7 +62,7 @@ def test_optimiser_muon_moves_a_convolution_kernel_by_a_nearly_orthogonal_matrix
 
 @pytest.mark.parametrize(("momentum", "share"), [(0.0, 0.0), (0.5, 0.15)])
 def test_optimiser_muon_remembers_the_gradients_before(momentum, share):
-    """A kernel of one column moves in the direction of β m + (1 − β) g, m and g each over 1 − β^t with the mean's own t, as optax has it.
+    """A kernel of one column moves in the direction of β m + (1 − β) g, each without the bias of its start, as optax has it.
 
     After e₁, e₂ and β = ½: m = (¼, ½) / ⅞, g = (0, 1) / ¾, so that e₁ has 0.15 of what e₂ has.
     """
