@@ -7,6 +7,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxcnn import functional as F
+from jaxcnn.functional._broadcast import of_rank
 
 from ._conv import cast, counts, fan_in_normal, zeros
 
@@ -42,7 +43,7 @@ class Dense(nnx.Module):
         if x.shape[-1:] != kernel.shape[:1]:
             raise ValueError(f"Dense: x has the shape {x.shape}; its last axis must be the {kernel.shape[0]} features")
         y = _product(x, kernel)
-        return y if bias is None else y + bias
+        return y if bias is None else y + of_rank(bias, y.ndim)
 
 
 def _product(x: Array, kernel: Array) -> Array:

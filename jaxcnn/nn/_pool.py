@@ -12,6 +12,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxcnn import functional as F
+from jaxcnn.functional._broadcast import of_rank
 from jaxcnn.geometry import Padding, per_axis
 
 from ._conv import cast, counts
@@ -87,9 +88,10 @@ class WeightedPool(nnx.Module):
         if x.shape[-1:] != bias.shape:
             raise ValueError(f"WeightedPool: x has the shape {x.shape}; its last axis must be the {bias.size} features")
         options = {"stride": self.stride, "padding": self.padding}
+        bias = of_rank(bias, x.ndim)
         if coefficient.ndim > 1:
             return F.weighted_pool(x, coefficient, **options) + bias
-        return F.sum_pool(x, self.window, **options) * coefficient + bias
+        return F.sum_pool(x, self.window, **options) * of_rank(coefficient, x.ndim) + bias
 
 
 class MixedPool(nnx.Module):
