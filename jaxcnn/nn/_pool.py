@@ -12,6 +12,8 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxcnn import functional as F
+from jaxcnn.functional._bias import add_bias
+from jaxcnn.functional._widened import widened
 from jaxcnn.geometry import Padding, per_axis
 
 from ._conv import cast, counts
@@ -88,8 +90,12 @@ class WeightedPool(nnx.Module):
             raise ValueError(f"WeightedPool: x has the shape {x.shape}; its last axis must be the {bias.size} features")
         options = {"stride": self.stride, "padding": self.padding}
         if coefficient.ndim > 1:
-            return F.weighted_pool(x, coefficient, **options) + bias
-        return F.sum_pool(x, self.window, **options) * coefficient + bias
+            return add_bias(F.weighted_pool(x, coefficient, **options), bias)
+        sums = F.sum_pool(widened(x), self.window, **options)
+        each = jnp.expand_dims(
+            coefficient.astype(sums.dtype), range(x.ndim - 1)
+        )  # widened before it is spread, as a bias
+        return add_bias(sums * each, bias).astype(x.dtype)
 
 
 class MixedPool(nnx.Module):
