@@ -33,7 +33,7 @@ from jaxtyping import Num
 from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check, engine
-from ._broadcast import of_rank
+from ._bias import add_bias
 from ._lowering import Lowering, check_lowering, check_size
 from ._pad import MODES, pad_pairs
 
@@ -75,7 +75,7 @@ def conv(
         case = case.replace(window=window, space=x.shape[1:-1])
     forced = check_lowering("conv", case, lowering)
     y = engine.conv(x, kernel, window, groups=groups, lowering=forced)
-    return y if bias is None else y + of_rank(bias, y.ndim)
+    return add_bias(y, bias)
 
 
 conv1d = _check.ranked(conv, 1)

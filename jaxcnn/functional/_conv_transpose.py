@@ -15,7 +15,7 @@ from jaxtyping import Num
 from jaxcnn.geometry import Padding, adjoint_window, per_axis
 
 from . import _check, engine
-from ._broadcast import of_rank
+from ._bias import add_bias
 from ._lowering import Lowering, check_lowering, check_size
 
 
@@ -67,7 +67,7 @@ def conv_transpose(
     check_size(name, case)
     forced = check_lowering(name, case, lowering)
     y = engine.conv_input_grad(x, kernel, window, space, groups=groups, lowering=forced)
-    return y if bias is None else y + of_rank(bias, y.ndim)
+    return add_bias(y, bias)
 
 
 conv_transpose1d = _check.ranked(conv_transpose, 1)

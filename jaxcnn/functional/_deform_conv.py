@@ -21,7 +21,7 @@ from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check, engine
 from ._accumulated import accumulated
-from ._broadcast import of_rank
+from ._bias import add_bias
 from ._conv import check_arrays
 from ._grid_sample import sample
 from ._widened import widened
@@ -75,7 +75,7 @@ def deform_conv2d(
     offset = _moves("offset", offset, x, window, offset_groups, 2)
     mask = None if mask is None else _moves("mask", mask, x, window, offset_groups, 1)
     y = _deformed(x, kernel, offset, mask, window, groups, offset_groups)
-    return (y if bias is None else y + of_rank(widened(bias), y.ndim)).astype(x.dtype)
+    return add_bias(y, bias).astype(x.dtype)
 
 
 def _moves(what: str, v, x: Array, window: Window, offset_groups: int, numbers: int) -> Array:

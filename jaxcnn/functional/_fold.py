@@ -97,7 +97,8 @@ def fold(
 
 def taps(x: Array, window: Window) -> Array:
     """`unfold` of a resolved window."""
-    return placed(_taps, x, window=window)
+    # widened first: going back, what several windows see is added up
+    return placed(_taps, widened(x), window=window).astype(x.dtype)
 
 
 def _taps(x: Array, window: Window) -> Array:

@@ -29,6 +29,7 @@ from jaxtyping import Float, Int, Shaped
 from jaxcnn.geometry import Window, per_axis
 
 from . import _check
+from ._widened import widened
 from .engine import extreme, extreme_winner
 
 Ints = int | Sequence[int]
@@ -159,7 +160,8 @@ def _samples(name: str, key, x: Array, samples) -> Array:
 
 
 def _chosen(v: Array, starts: list[Array]) -> Array:
-    """The entries of `v` at the starts."""
+    """The entries of `v` at the starts. Widened first: going back, what several outputs chose is added up."""
+    wide = widened(v)
     for axis, first in enumerate(starts, start=1):
-        v = jnp.take_along_axis(v, first, axis, mode="promise_in_bounds")
-    return v
+        wide = jnp.take_along_axis(wide, first, axis, mode="promise_in_bounds")
+    return wide.astype(v.dtype)

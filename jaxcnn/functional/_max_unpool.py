@@ -18,6 +18,7 @@ from jaxcnn.geometry import Padding, Window, per_axis
 from . import _check
 from ._pad import _NUMPY
 from ._pool import on_image, resolve
+from ._widened import widened
 from .engine import extreme_winner, placed
 
 Ints = int | Sequence[int]
@@ -85,7 +86,7 @@ def max_unpool(
     y, indices = _check.images("max_unpool", y, what="y"), _check.array("max_unpool", "indices", indices)
     space = per_axis(output_size, y.ndim - 2, what="output_size", name="max_unpool", least=1)
     _check_indices(y, indices, space)
-    return placed(_put, y, indices, space=space)
+    return placed(_put, widened(y), indices, space=space).astype(y.dtype)
 
 
 def _put(y: Array, indices: Array, space: tuple[int, ...]) -> Array:

@@ -18,6 +18,7 @@ from jaxtyping import Shaped
 from jaxcnn.geometry import Padding, Window
 
 from . import _check
+from ._widened import widened
 from .engine import placed
 
 MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
@@ -76,4 +77,5 @@ def pad_pairs(
         return x
     if mode == "zeros":
         return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
-    return placed(jnp.pad, x, pad_width=widths, mode=_NUMPY[mode])
+    # widened first: going back the copies of a pixel are added up
+    return placed(jnp.pad, widened(x), pad_width=widths, mode=_NUMPY[mode]).astype(x.dtype)

@@ -85,7 +85,7 @@ def _largest(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int], sc
     (n, h, w, c), rows = x.shape, image[:, None, None]
     first, count = _bins(boxes, (h, w), bins, scale, last=1)
     pixel = _winner(lax.stop_gradient(x), first, count, rows)  # (k, h_out, w_out, c)
-    colour = x.reshape(n, h * w, c)[rows[..., None], jnp.maximum(pixel, 0), np.arange(c)]
+    colour = widened(x).reshape(n, h * w, c)[rows[..., None], jnp.maximum(pixel, 0), np.arange(c)]
     y = jnp.where(pixel >= 0, colour, jnp.zeros_like(colour))
     return jnp.where(known[:, None, None, None], y, jnp.nan).astype(x.dtype)
 

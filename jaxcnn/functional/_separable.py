@@ -97,9 +97,23 @@ def spatially_separable_conv(
     (sy, sx), (py, px), (dy, dx) = window.stride, window.padding, window.dilation
     shared = {"padding_mode": padding_mode, "groups": groups, "lowering": lowering}
     with _check.named("conv", "spatially_separable_conv", kernel="column"):
-        x = conv(x, column[:, None], stride=(sy, 1), padding=(py, 0), dilation=(dy, 1), **shared)
+        x = conv(
+            x,
+            column.reshape(len(column), 1, *column.shape[1:]),
+            stride=(sy, 1),
+            padding=(py, 0),
+            dilation=(dy, 1),
+            **shared,
+        )
     with _check.named("conv", "spatially_separable_conv", kernel="row"):
-        return conv(x, *_as_wide(x, row[None], bias), stride=(1, sx), padding=(0, px), dilation=(1, dx), **shared)
+        return conv(
+            x,
+            *_as_wide(x, row.reshape(1, *row.shape), bias),
+            stride=(1, sx),
+            padding=(0, px),
+            dilation=(1, dx),
+            **shared,
+        )
 
 
 def _as_wide(x: Array, kernel: Array, bias: Array | None) -> tuple[Array, Array | None]:

@@ -16,6 +16,7 @@ from jaxcnn.geometry import per_axis
 
 from . import _check
 from ._adaptive_pool import adaptive_avg_pool, adaptive_max_pool
+from ._widened import widened
 
 POOLS = {"max": adaptive_max_pool, "avg": adaptive_avg_pool}
 
@@ -41,6 +42,7 @@ def spatial_pyramid_pool(
         raise TypeError(f"{name}: levels={levels!r} must be one int or more, such as (1, 2, 4)")
     counts = [per_axis(level, 1, what="level", name=name, least=1)[0] for level in levels]
     with _check.named(("adaptive_max_pool", "adaptive_avg_pool"), name):
-        pooled = [POOLS[reduce](x, count) for count in counts]  # (n, *l, c)
+        wide = widened(x)  # what goes back from all levels is added up
+        pooled = [POOLS[reduce](wide, count).astype(x.dtype) for count in counts]  # (n, *l, c)
     features = [y.reshape(x.shape[0], count ** (x.ndim - 2) * x.shape[-1]) for y, count in zip(pooled, counts)]
     return jnp.concatenate(features, axis=1)

@@ -99,10 +99,10 @@ def _kernel(x: Array, weights: Array | np.ndarray) -> Array:
     if given.ndim == 1:
         given = reduce(jnp.multiply.outer, [widened(given)] * rank)
     if given.ndim == rank:
-        given = jnp.broadcast_to(given[..., None], (*given.shape, c))
+        given = jnp.broadcast_to(widened(given)[..., None], (*given.shape, c))
     if given.ndim != rank + 1 or given.shape[-1] != c:
         raise ValueError(
             f"weighted_pool: weights is {_check.describe(weights)}; it must be (k,) for every axis, or (*size) or "
             f"(*size, c={c}) with {rank} sizes (x is {_check.describe(x)})"
         )
-    return given[..., None, :]
+    return given.reshape(*given.shape[:-1], 1, c)

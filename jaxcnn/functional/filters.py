@@ -157,8 +157,9 @@ def gradient_magnitude(
     0.0
     """
     x = _float_images("gradient_magnitude", x)
+    wide = widened(x)
     vertical, horizontal = (
-        edge(widened(x), angle, operator=operator, padding=padding, padding_mode=padding_mode) for angle in (90, 0)
+        edge(wide, angle, operator=operator, padding=padding, padding_mode=padding_mode) for angle in (90, 0)
     )
     return jnp.hypot(vertical, horizontal).astype(x.dtype)
 

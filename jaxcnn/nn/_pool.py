@@ -12,7 +12,9 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxcnn import functional as F
+from jaxcnn.functional._bias import add_bias
 from jaxcnn.functional._broadcast import of_rank
+from jaxcnn.functional._widened import widened
 from jaxcnn.geometry import Padding, per_axis
 
 from ._conv import cast, counts
@@ -88,10 +90,11 @@ class WeightedPool(nnx.Module):
         if x.shape[-1:] != bias.shape:
             raise ValueError(f"WeightedPool: x has the shape {x.shape}; its last axis must be the {bias.size} features")
         options = {"stride": self.stride, "padding": self.padding}
-        bias = of_rank(bias, x.ndim)
         if coefficient.ndim > 1:
-            return F.weighted_pool(x, coefficient, **options) + bias
-        return F.sum_pool(x, self.window, **options) * of_rank(coefficient, x.ndim) + bias
+            return add_bias(F.weighted_pool(x, coefficient, **options), bias)
+        sums = F.sum_pool(widened(x), self.window, **options)
+        each = of_rank(coefficient.astype(sums.dtype), x.ndim)  # widened before it is spread, as a bias
+        return add_bias(sums * each, bias).astype(x.dtype)
 
 
 class MixedPool(nnx.Module):

@@ -24,6 +24,7 @@ from jax.interpreters import ad, batching, mlir
 
 from jaxcnn.geometry import Window
 
+from .._widened import widened
 from ..lowering import DIRECTIONS, FREE, Case, Forced
 from ._batching import batch
 from ._lower import case_of, lower
@@ -65,8 +66,12 @@ def _bind(primitive: Primitive, a: Array, b: Array, window, groups, space, lower
 def _vary_alike(a: Array, b: Array) -> tuple[Array, Array]:
     """Inside `shard_map` both operands must vary over the same axes; the cast's transpose is the sum that is due."""
     of_a, of_b = (frozenset(jax.typeof(v).mat.varying) for v in (a, b))
-    cast = lambda v, axes: lax.pcast(v, tuple(sorted(axes)), to="varying") if axes else v
-    return cast(a, of_b - of_a), cast(b, of_a - of_b)
+    return _varying(a, of_b - of_a), _varying(b, of_a - of_b)
+
+
+def _varying(v: Array, axes: frozenset) -> Array:
+    # widened first: going back, the devices' shares are added up
+    return lax.pcast(widened(v), tuple(sorted(axes)), to="varying").astype(v.dtype) if axes else v
 
 
 def _abstract(direction: str, a, b, *, lowering, sharding, stacked, **params):

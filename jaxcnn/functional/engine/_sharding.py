@@ -11,6 +11,8 @@ from typing import Any
 import jax
 from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
+from .._widened import widened
+
 
 def explicit(*avals) -> bool:
     """Whether some operand lies on a mesh with explicit axes."""
@@ -66,11 +68,11 @@ def reshaped(x, shape, split: Callable[[list], list]):
 
 
 def spread(x, mapped):
-    """x once for each entry of the first axis of `mapped`, on the same devices."""
-    y, place = jax.numpy.broadcast_to(x, (mapped.shape[0], *x.shape)), entries(mapped)[0]
-    if not place:
-        return y
-    return jax.sharding.reshard(y, _checked(jax.typeof(mapped).sharding.mesh, [place, *entries(x)], y.shape))
+    """x once for each entry of the first axis of `mapped`, on the same devices; widened on the way, for the sum going back."""
+    y, place = jax.numpy.broadcast_to(widened(x), (mapped.shape[0], *x.shape)), entries(mapped)[0]
+    if place:
+        y = jax.sharding.reshard(y, _checked(jax.typeof(mapped).sharding.mesh, [place, *entries(x)], y.shape))
+    return y.astype(x.dtype)
 
 
 def ahead(sharding: NamedSharding | None, place, at: int | None = None) -> NamedSharding | None:

@@ -21,6 +21,7 @@ from jax.sharding import NamedSharding
 
 from jaxcnn.geometry import Bins, Window
 
+from .._widened import widened
 from . import _extreme as run
 from ._lower import inlined, partitioned
 from ._primitives import _vary_alike
@@ -39,9 +40,10 @@ def extreme(x: Array, window: Window | Bins, *, largest: bool) -> Array:
     because the first of the rows that hold the extreme holds the first of the pixels, and Σ instead of Π windows to look at.
     """
     if sum(k > 1 for k in window.size) > 1 and _many(window, x.shape[1:-1]):
+        y = widened(x)  # what goes back through several axes is rounded once
         for axis in reversed(range(window.rank)):
-            x = extreme(x, window.along(axis), largest=largest)
-        return x
+            y = extreme(y, window.along(axis), largest=largest)
+        return y.astype(x.dtype)
     return extreme_p.bind(whole(x), window=window, space=x.shape[1:-1], largest=largest)[0]
 
 
@@ -108,11 +110,16 @@ def _apart(narrow, ctx, *operands, wide, **params):
 def _batch(primitive: Primitive, args, dims, **params):
     """A mapped axis becomes part of the batch."""
     count = next(v.shape[d] for v, d in zip(args, dims) if d is not None)
-    front = [batching.bdim_at_front(v, d, count) for v, d in zip(args, dims)]
+    front = [_in_front(v, d, count) for v, d in zip(args, dims)]
     folded = [v.reshape(count * v.shape[1], *v.shape[2:]) for v in front]  # (v·n, …)
     results = primitive.bind(*folded, **params)
     n = front[0].shape[1]
     return [r.reshape(count, n, *r.shape[1:]) for r in results], [0] * len(results)
+
+
+def _in_front(v: Array, dim: int | None, count: int) -> Array:
+    """The mapped axis first. What is not mapped is spread in float32 at least, because its gradient is the sum over the axis."""
+    return batching.bdim_at_front(v if dim is not None else widened(v), dim, count).astype(v.dtype)
 
 
 def make(

@@ -97,12 +97,14 @@ class Case:
     @property
     def widened(self) -> str:
         """The dtype to hand over: never an accumulator below float32. GPU and TPU widen 16-bit floats in their units."""
-        return self.adds_in if self.platform == "cpu" else self.result_dtype
+        in_units = self.platform != "cpu" and self.dtype in ("float16", "bfloat16")
+        return self.result_dtype if in_units else self.adds_in
 
     @property
     def adds_in(self) -> str:
         """The dtype of sums outside the units of convolutions and products."""
-        return "float32" if self.dtype in ("float16", "bfloat16") else self.result_dtype
+        narrow = self.dtype in ("float16", "bfloat16") or self.dtype.startswith("float8")
+        return "float32" if narrow else self.result_dtype
 
     @property
     def unit_stride(self) -> bool:
