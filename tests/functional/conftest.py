@@ -1,4 +1,4 @@
-"""The functions are tested under strict promotion, no dtype and no rank may change silently, and mostly without LLVM's optimisations."""
+"""The functions are tested under strict promotion of dtypes and ranks, and mostly without LLVM's optimisations."""
 
 import jax
 import pytest
