@@ -16,7 +16,7 @@ from math import prod
 import jax
 from jax import Array
 from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching, mlir, xla
 from jax.sharding import NamedSharding
 
 from jaxcnn.geometry import Bins, Window
@@ -122,13 +122,11 @@ def _in_front(v: Array, dim: int | None, count: int) -> Array:
     return batching.bdim_at_front(v if dim is not None else widened(v), dim, count).astype(v.dtype)
 
 
-def make(
-    name: str, function, *, outputs: bool, winner: bool = False, cpu=None, lower=_lower, names=("window", "space")
-) -> Primitive:
+def make(name: str, function, *, outputs: bool, winner: bool = False, cpu=None, lower=_lower) -> Primitive:
     """A primitive of pooling: its shapes, its batching rule and what it is lowered to, on CPU perhaps in another way."""
     primitive = Primitive(f"jaxcnn_{name}")
     primitive.multiple_results = True
-    primitive.def_impl(jax.jit(lambda *arrays, **params: primitive.bind(*arrays, **params), static_argnames=names))
+    primitive.def_impl(partial(xla.apply_primitive, primitive))  # compiled alone, whatever `jax.disable_jit` says
     primitive.def_abstract_eval(partial(_abstract, outputs, winner))
     batching.primitive_batchers[primitive] = partial(_batch, primitive)
     mlir.register_lowering(primitive, partial(_lower, function))
@@ -163,8 +161,7 @@ def _transpose(adjoint, cotangents, v, taps, *, window, space):
     return [_linear(adjoint(), ct, taps, window, space), None]
 
 
-_NAMES = ("window", "space", "largest")
-extreme_p = make("extreme", run.reduced, outputs=True, cpu=run.chained, names=_NAMES)
+extreme_p = make("extreme", run.reduced, outputs=True, cpu=run.chained)
 winner_p = make(
     "extreme_winner",
     run.won,
@@ -172,7 +169,6 @@ winner_p = make(
     winner=True,
     cpu=run.won,
     lower=partial(_apart, wide=run.won_once),
-    names=_NAMES,
 )
 take_p = make("take", run.taken, outputs=True)
 give_p = make("give", run.given, outputs=False, cpu=run.given, lower=partial(_apart, wide=run.given))
