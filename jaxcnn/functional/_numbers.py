@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from . import _check
 
@@ -88,7 +89,7 @@ def concrete(value: Any) -> Any:
 
 
 def _traced(value: Any) -> bool:
-    return isinstance(value, jax.core.Tracer) or (isinstance(value, jax.Array) and not value.is_fully_addressable)
+    return isinstance(value, Tracer) or (isinstance(value, jax.Array) and not value.is_fully_addressable)
 
 
 def _real(name: str, what: str, value: Any) -> None:
