@@ -25,7 +25,7 @@ from jaxtyping import Float, Num, Shaped
 
 from jaxcnn.geometry import Padding, Window
 
-from . import _check
+from . import _check, _numbers
 from ._pad import MODES, pad_pairs
 from ._widened import widened
 from .engine import extreme, total, whole
@@ -113,14 +113,14 @@ def avg_pool(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-    divisor: int | float | None = None,
+    divisor: float | Float[Array, ""] | None = None,
 ) -> Float[Array, "n *outputs c"]:
     """Mean of each window.
 
     Args:
         count_include_pad: whether padded zeros count as pixels, so that a window of nothing else gives 0; where they do not,
             such a window has no mean and is refused. What a ragged edge (`ceil_mode`) lacks never counts.
-        divisor: divide every sum by this instead.
+        divisor: divide every sum by this instead, a number or an array of one, which may be traced.
 
     Raises: as `max_pool`; TypeError for integers, ValueError for a divisor of 0.
 
@@ -130,17 +130,17 @@ def avg_pool(
     """
     x, full, border = resolve("avg_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("avg_pool", x)
-    if not isinstance(divisor, int | float | np.number | None):
-        raise TypeError(f"avg_pool: divisor={divisor!r} must be a number, or None for the window's size")
-    if divisor == 0:
-        raise ValueError("avg_pool: divisor=0 divides by zero; use another number, or None for the window's size")
+    if divisor is not None:
+        divisor = _numbers.scalar("avg_pool", "divisor", divisor)
+        if _numbers.concrete(divisor) == 0:
+            raise ValueError("avg_pool: divisor=0 divides by zero; use another number, or None for the window's size")
     if divisor is None:
         if not count_include_pad:
             on_image("avg_pool", full, x.shape[1:-1])
         zeros_count = count_include_pad and padding_mode == "zeros"
         divide_by = _pixel_counts(full, x.shape[1:-1], border if zeros_count else None)
     else:
-        divide_by = np.asarray(divisor)
+        divide_by = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
     sums = total(widened(x), full)
     return (sums / divide_by.astype(sums.dtype)).astype(x.dtype)
 

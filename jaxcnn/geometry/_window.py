@@ -184,9 +184,11 @@ def per_axis(value: int | Sequence[int], rank: int, *, what: str, name: str, lea
     (2, 2, 2)
     """
     or_ints, everywhere = (f" or {rank} ints", " on every axis") if rank > 1 else ("", "")
+    several = isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0  # an array without axes is one number
     try:
-        entries = tuple(index(v) for v in (value if isinstance(value, Iterable) else (value,) * rank))
+        entries = tuple(index(v) for v in (value if several else (value,) * rank))
     except TypeError:
+        _refuse_traced(value, what, name)
         raise TypeError(f"{name}: {what}={value!r} must be an int{or_ints}") from None
     if len(entries) != rank:
         raise ValueError(
@@ -199,7 +201,7 @@ def per_axis(value: int | Sequence[int], rank: int, *, what: str, name: str, lea
 
 def _padding_pairs(padding, space, spans, stride, name) -> tuple[Pair, ...]:
     rank = len(space)
-    padding = padding.tolist() if hasattr(padding, "tolist") else padding  # a NumPy array or number
+    padding = _plain(padding, name)
     if isinstance(padding, str) or not isinstance(padding, Sequence):
         entries = (padding,) * rank
     else:
@@ -209,6 +211,21 @@ def _padding_pairs(padding, space, spans, stride, name) -> tuple[Pair, ...]:
             f"{name}: padding={padding!r} has {len(entries)} entries; give one for each of {rank} spatial axes"
         )
     return tuple(_pair(entry, padding, n, k, s, name) for entry, n, k, s in zip(entries, space, spans, stride))
+
+
+def _plain(padding, name):
+    """Arrays as numbers and lists of them."""
+    _refuse_traced(padding, "padding", name)
+    if isinstance(padding, (list, tuple)):
+        return tuple(_plain(entry, name) for entry in padding)
+    return padding.tolist() if hasattr(padding, "tolist") else padding
+
+
+def _refuse_traced(value, what: str, name: str) -> None:
+    """One line for numbers that JAX traces, whose classes are not known here: sizes are decided while it traces."""
+    entries = value if isinstance(value, (list, tuple)) else (value,)
+    if any(type(entry).__name__.endswith("Tracer") for entry in entries):
+        raise TypeError(f"{name}: {what} is traced; it decides shapes, so it must be an int that is known") from None
 
 
 def _pair(entry, padding, n, span, stride, name) -> Pair:

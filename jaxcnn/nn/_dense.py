@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from jaxcnn import functional as F
 from jaxcnn.functional._bias import add_bias
+from jaxcnn.functional._numbers import Number, concrete, python_number
 from jaxcnn.functional._widened import widened
 
 from ._conv import cast, counts, fan_in_normal, zeros
@@ -73,11 +74,9 @@ class Dropout(nnx.Module):
     [1.0, 1.0, 1.0, 1.0]
     """
 
-    def __init__(self, rate: float, *, rngs: nnx.Rngs):
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate={rate} must be at least 0 and below 1")
-        self.rate = rate
-        self.rngs = rngs.dropout.fork() if rate else None
+    def __init__(self, rate: Number, *, rngs: nnx.Rngs):
+        self.rate = python_number(type(self).__name__, "rate", rate, low=0, below=1)
+        self.rngs = None if concrete(self.rate) == 0 else rngs.dropout.fork()
 
     def __call__(self, x: Float[Array, "..."], *, train: bool) -> Float[Array, "..."]:
         if not train or self.rngs is None:
