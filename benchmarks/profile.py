@@ -11,6 +11,7 @@ on two cores may add up to twice its time.
 import re
 import sys
 import tempfile
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def operations(run: Callable[[], object], calls: int = CALLS) -> list[Operation]
             for _ in range(calls):
                 run()
         (file,) = Path(folder).rglob("*.xplane.pb")
-        spans = [span for plane in ProfileData.from_file(str(file)).planes for span in _own_times(plane.lines)]
+        spans = _spans(file)
     total, count = defaultdict(float), defaultdict(int)
     for name, nanoseconds in spans:
         total[name] += nanoseconds
@@ -105,6 +106,17 @@ def own_times(spans: Iterable[tuple[str, float, float]]) -> list[tuple[str, floa
             left[open_[-1]] -= duration
         open_.append(i)
     return [(name, own) for (name, _, _), own in zip(ordered, left)]
+
+
+def _spans(file: Path) -> list[tuple[str, float]]:
+    """Name and own nanoseconds of each operation in a trace.
+
+    From Python 3.12 on jaxlib's iterators warn as their types are made, in C++ code that ends the process where a warning is
+    an error.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "builtin type .* has no __module__", DeprecationWarning)
+        return [span for plane in ProfileData.from_file(str(file)).planes for span in _own_times(plane.lines)]
 
 
 def _own_times(lines) -> Iterable[tuple[str, float]]:

@@ -1,4 +1,4 @@
-"""What every test shares: a warm compilation cache, short hypothesis runs and the folder of real data."""
+"""What every test shares: quick compilation and its cache, short hypothesis runs and the folder of real data."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("JAXCNN_SHARED", ROOT.parent / "shared"))
+
+# where the code that runs for a user is what is tested: its rounding of exp, log and powers, its NaN, its lowerings, its time
+OPTIMISED = {
+    *("test_engine_lowerings", "test_engine_winograd", "test_nan", "test_lp_pool", "test_soft_pool", "test_norm"),
+    *(
+        "test_group_norm",
+        "test_upstream",
+        "test_published",
+        "test_filters",
+        "test_pool",
+        "test_conv",
+        "test_deform_conv",
+    ),
+}
 
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
@@ -21,6 +35,15 @@ hypothesis.settings.load_profile("house")
 def pytest_configure(config):
     # two workers write the cache without a lock (jax's LRUCache): a half-written entry is a miss, not a failure
     config.addinivalue_line("filterwarnings", "ignore:Error (reading|writing) persistent compilation cache:UserWarning")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation(request):
+    """Without LLVM's optimisations a program takes a third less to compile, and a test runs it once or twice."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", request.module.__name__.rpartition(".")[2] not in OPTIMISED)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")

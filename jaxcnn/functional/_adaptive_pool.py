@@ -22,6 +22,7 @@ from jaxtyping import Float, Int, Shaped
 from jaxcnn.geometry import Bins, Window, per_axis
 
 from . import _check
+from ._broadcast import of_rank
 from ._widened import widened
 from .engine import extreme, extreme_winner, placed, total
 
@@ -46,7 +47,7 @@ def _mean(x: Array, sizes: Sequence[int]) -> Array:
     for axis, o in enumerate(sizes):
         counts = counts[..., None] * [len(window.pixels(axis, output)) for output in range(o)]
     counts = counts.flat[0] if (counts == counts.flat[0]).all() else counts[..., None]
-    return total(x, window) / np.asarray(counts, x.dtype)
+    return total(x, window) / of_rank(np.asarray(counts, x.dtype), x.ndim)
 
 
 def adaptive_max_pool(x: Shaped[Array, "n *space c"], output_size: Size) -> Shaped[Array, "n *output_size c"]:
@@ -94,7 +95,7 @@ def _winners(x: Array, sizes: Sequence[int]) -> tuple[Array, Array]:
     rest, flat, weight = taps.astype(jnp.int32), jnp.zeros(taps.shape, jnp.int32), 1
     for axis in reversed(range(window.rank)):
         first = np.array([window.pixels(axis, output)[0] for output in range(sizes[axis])], np.int32)
-        pixel = first.reshape(-1, *[1] * (window.rank - axis)) + rest % window.size[axis]
+        pixel = first.reshape(*[1] * (axis + 1), -1, *[1] * (window.rank - axis)) + rest % window.size[axis]
         flat, rest, weight = flat + pixel * weight, rest // window.size[axis], weight * space[axis]
     return values, flat
 

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from jaxcnn.geometry import Padding, Window, adjoint_window, per_axis
 
 from . import _check
+from ._broadcast import of_rank
 from ._fold import _added
 from ._widened import widened
 
@@ -53,7 +54,7 @@ def avg_unpool(
     full, space = _resolve(y, window, output_size, stride, padding, dilation, ceil_mode)
     spread = jnp.broadcast_to(widened(y)[..., None, :], (*y.shape[:-1], full.taps, y.shape[-1]))
     total = _added(spread, full, space)
-    return (total / _seen_by(full, space).astype(total.dtype)).astype(y.dtype)
+    return (total / of_rank(_seen_by(full, space).astype(total.dtype), y.ndim)).astype(y.dtype)
 
 
 avg_unpool1d, avg_unpool2d, avg_unpool3d = (_check.ranked(avg_unpool, rank, what="y") for rank in (1, 2, 3))

@@ -4,9 +4,9 @@ The derivative in a bias is the sum of the cotangent over all images and pixels.
 was broadcast in, and a 16-bit sum of ones stops at 256 (bfloat16) or 2048 (float16). So the bias is widened before it is spread.
 """
 
-import jax.numpy as jnp
 from jax import Array
 
+from ._broadcast import of_rank
 from ._widened import widened
 
 
@@ -15,5 +15,4 @@ def add_bias(y: Array, bias: Array | None) -> Array:
     if bias is None:
         return y
     wide = widened(y)
-    each = jnp.expand_dims(bias.astype(wide.dtype), range(y.ndim - 1))  # (1, …, 1, c)
-    return (wide + each).astype(y.dtype)
+    return (wide + of_rank(bias.astype(wide.dtype), y.ndim)).astype(y.dtype)

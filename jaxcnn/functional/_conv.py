@@ -18,8 +18,10 @@ Common arguments:
     (`jax.default_matmul_precision` around a call says what GPU and TPU multiply in, and its gradients keep it.)
     lowering: "auto", or the name of the one to force, in the gradients where it can run them; a mapping of the directions
         "conv", "input_grad" and "kernel_grad" forces what it names, `{"kernel_grad": "images"}`. What is forced runs or is an
-        error, where the program is lowered at the latest. The bound of "winograd" and "fft", which "auto" takes where they are
-        faster, is of the largest pixel in reach, not of each: beside a pixel of 1e6 small ones lose digits, NaN spreads.
+        error, where the program is lowered at the latest. "auto" takes "winograd" and "fft" where they are faster. The error of
+        "winograd" is bounded by the largest pixel in reach of an output: beside a pixel of 1e6 small ones lose digits, beside
+        an infinite one the output is NaN. "fft" computes float32 in float64; numbers 1e8 times smaller than the largest of
+        their image lose digits. In every lowering NaN and infinity change only the outputs whose windows see them.
 """
 
 from collections.abc import Sequence

@@ -108,7 +108,7 @@ def _placed(name: str, key, x, window, output_size, ratio, samples) -> tuple[Arr
     for axis, (n, o, k) in enumerate(zip(x.shape[1:-1], sizes, full.size)):
         u = samples[:, axis, None]  # (n, 1, c)
         alpha = (jnp.asarray(n - k, u.dtype) / jnp.asarray(max(o - 1, 1), u.dtype)).astype(u.dtype)
-        i = jnp.arange(o - 1, dtype=u.dtype)[:, None]
+        i = jnp.arange(o - 1, dtype=u.dtype)[None, :, None]
         first = jnp.floor((i + u) * alpha) - jnp.floor(u * alpha)  # (n, o − 1, c)
         first = jnp.concatenate([first, jnp.full_like(u, n - k)], axis=1).astype(jnp.int32).clip(0, n - k)
         starts.append(jnp.expand_dims(first, [a for a in range(1, x.ndim - 1) if a != axis + 1]))

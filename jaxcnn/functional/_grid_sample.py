@@ -18,12 +18,14 @@ from functools import reduce
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
 
 from jaxcnn.geometry import per_axis
 
 from . import _check
+from ._broadcast import of_rank
 from ._widened import widened
 from .engine import placed
 
@@ -58,7 +60,7 @@ def affine_grid(
     steps = [jnp.arange(n, dtype=theta.dtype) for n in sizes]
     line = [2 * i / max(n - 1, 1) - int(n > 1) if align_corners else (2 * i + 1) / n - 1 for i, n in zip(steps, sizes)]
     points = jnp.meshgrid(*line, indexing="ij")  # one (*size) an axis
-    return sum((p[..., None] * theta[..., i] for i, p in enumerate(points)), start=theta[..., rank])
+    return sum((p[None, ..., None] * theta[..., i] for i, p in enumerate(points)), start=theta[..., rank])
 
 
 def grid_sample(
@@ -96,7 +98,7 @@ def grid_sample(
         raise ValueError(f"grid_sample: grid is {_check.describe(grid)}; it must have the axes {axes}")
     _check.one_of("grid_sample", "method", method, METHODS)
     _check.one_of("grid_sample", "padding_mode", padding_mode, PADDING_MODES)
-    size = jnp.asarray(x.shape[1:-1], widened(grid).dtype)
+    size = of_rank(np.asarray(x.shape[1:-1], widened(grid).dtype), grid.ndim)
     at = (widened(grid) + 1) / 2 * (size - 1) if align_corners else ((widened(grid) + 1) * size - 1) / 2
     return sample(x, at, method=method, padding_mode=padding_mode, align_corners=align_corners)
 
@@ -131,7 +133,7 @@ def rotate(
     angle = jnp.broadcast_to(jnp.deg2rad(angle), x.shape[:1])[:, None, None]
     middle = [(n - 1) / 2 for n in x.shape[1:3]]
     row, column = (jnp.arange(n, dtype=angle.dtype) - m for n, m in zip(x.shape[1:3], middle))
-    cosine, sine, row = jnp.cos(angle), jnp.sin(angle), row[:, None]
+    cosine, sine, row, column = jnp.cos(angle), jnp.sin(angle), row[None, :, None], column[None, None]
     at = jnp.stack([cosine * row + sine * column + middle[0], cosine * column - sine * row + middle[1]], -1)
     return sample(x, at, method=method, padding_mode="zeros", fill=colour)
 

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from jaxcnn.geometry import per_axis
 
 from . import _check, _numbers
+from ._broadcast import of_rank
 from ._numbers import Number
 from ._widened import widened
 from .engine import stored
@@ -176,5 +177,5 @@ def _centred(wide: Array, axes: tuple[int, ...], epsilon: Number) -> tuple[Array
 
 
 def _affine(x: Array, y: Array, scale: Array | None, bias: Array | None) -> Array:
-    y = y if scale is None else y * jnp.asarray(scale).astype(y.dtype)
-    return (y if bias is None else y + jnp.asarray(bias).astype(y.dtype)).astype(x.dtype)
+    y = y if scale is None else y * of_rank(jnp.asarray(scale).astype(y.dtype), y.ndim)
+    return (y if bias is None else y + of_rank(jnp.asarray(bias).astype(y.dtype), y.ndim)).astype(x.dtype)

@@ -108,7 +108,7 @@ def _pixels(taps: Array, window: Window, space: Sequence[int], sources: list[np.
     rest, flat, weight = taps.astype(jnp.int32), jnp.zeros(taps.shape, jnp.int32), 1
     for axis in reversed(range(window.rank)):
         k, s, d = window.size[axis], window.stride[axis], window.dilation[axis]
-        around = (-1, *[1] * (window.rank - axis))
+        around = (*[1] * (axis + 1), -1, *[1] * (window.rank - axis))
         first = jnp.arange(taps.shape[axis + 1], dtype=jnp.int32).reshape(around) * s - window.padding[axis][0]
         pixel = first + rest % k * d
         if len(sources[axis]) != space[axis]:

@@ -12,6 +12,7 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from . import _check, _numbers
+from ._broadcast import of_rank
 from ._numbers import Number
 from ._widened import widened
 from .engine import unmerged
@@ -34,7 +35,7 @@ def _moments(x: Array) -> tuple[Array, Array]:
     axes = tuple(range(x.ndim - 1))
     x = unmerged(x)  # the mean of a map in pieces, as some convolutions leave it, would be a sum of each
     mean = jnp.mean(x, axes)
-    return mean, jnp.mean(jnp.square(x - unmerged(mean)), axes)
+    return mean, jnp.mean(jnp.square(x - of_rank(unmerged(mean), x.ndim)), axes)
 
 
 @_moments.defjvp
@@ -43,7 +44,7 @@ def _moments_jvp(primals, tangents):
     (x,), (t,) = primals, tangents
     mean, variance = _moments(x)
     axes = tuple(range(x.ndim - 1))
-    return (mean, variance), (jnp.mean(t, axes), 2 * jnp.mean((x - mean) * t, axes))
+    return (mean, variance), (jnp.mean(t, axes), 2 * jnp.mean((x - of_rank(mean, x.ndim)) * t, axes))
 
 
 def batch_norm(
@@ -77,6 +78,7 @@ def batch_norm(
 
 @jax.custom_jvp
 def _affine(x: Array, mean: Array, factor: Array, bias: Array) -> Array:
+    mean, factor, bias = (of_rank(v, x.ndim) for v in (mean, factor, bias))
     return (x - mean) * factor + bias
 
 
@@ -87,5 +89,7 @@ def _affine_jvp(primals, tangents):
     The sum that goes back to the factor has an x − mean of its own, which it computes as it reads x.
     """
     (x, mean, factor, bias), (tx, tmean, tfactor, tbias) = primals, tangents
-    centred = x - unmerged(mean, 1)
-    return _affine(x, mean, factor, bias), tx * factor + centred * tfactor + (tbias - tmean * factor)
+    wide = lambda v: of_rank(v, x.ndim)
+    centred = x - wide(unmerged(mean, 1))
+    t = tx * wide(factor) + centred * wide(tfactor) + wide(tbias - tmean * factor)
+    return _affine(x, mean, factor, bias), t

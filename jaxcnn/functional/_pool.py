@@ -26,6 +26,7 @@ from jaxtyping import Float, Num, Shaped
 from jaxcnn.geometry import Padding, Window
 
 from . import _check, _numbers
+from ._broadcast import of_rank
 from ._pad import MODES, pad_pairs
 from ._widened import widened
 from .engine import extreme, total, whole
@@ -142,7 +143,7 @@ def avg_pool(
     else:
         divide_by = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
     sums = total(widened(x), full)
-    return (sums / divide_by.astype(sums.dtype)).astype(x.dtype)
+    return (sums / of_rank(divide_by.astype(sums.dtype), x.ndim)).astype(x.dtype)
 
 
 def global_avg_pool(x: Float[Array, "n *space c"], *, keepdims: bool = False) -> Float[Array, "n ..."]:

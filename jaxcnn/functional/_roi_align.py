@@ -21,6 +21,7 @@ from jaxcnn.geometry import per_axis
 
 from ._accumulated import accumulated
 from ._boxes import by_bin, check_sensitive, checked, image_of_box
+from ._broadcast import of_rank
 from ._grid_sample import sample
 from ._numbers import Number
 from ._widened import widened
@@ -102,21 +103,26 @@ def _aligned(boxes: Array, x: Array, box_index: Array, bins, ratio: int | None, 
     start, side = edges[:, :2], edges[:, 2:] - edges[:, :2]  # (k, 2)
     side = side if shift else jnp.maximum(side, 1)
     number = edges.dtype
-    space, counts = np.array(x.shape[1:3]), np.asarray(bins, number)
+    space, counts = np.array(x.shape[1:3]), np.asarray(bins, number)[None]
     most = -(-space // bins) if ratio is None else np.array([ratio, ratio])
-    points = jnp.clip(jnp.ceil(side / counts), 0, most.astype(number)) if ratio is None else jnp.full_like(side, ratio)
+    points = (
+        jnp.clip(jnp.ceil(side / counts), 0, most[None].astype(number)) if ratio is None else jnp.full_like(side, ratio)
+    )
     image, known = image_of_box(box_index, x.shape[0])
     images = by_bin(widened(x), bins) if sensitive else widened(x)
-    image = (prod(bins) * image[:, None] + np.arange(prod(bins), dtype=image.dtype)).ravel() if sensitive else image
-    bin_number = jnp.stack(jnp.meshgrid(*(jnp.arange(b, dtype=number) for b in bins), indexing="ij"), -1)  # (h, w, 2)
+    image = (
+        (prod(bins) * image[:, None] + np.arange(prod(bins), dtype=image.dtype)[None]).ravel() if sensitive else image
+    )
+    bin_number = jnp.stack(jnp.meshgrid(*(jnp.arange(b, dtype=number) for b in bins), indexing="ij"), -1)[None]
     bin_side = (side / counts)[:, None, None]
     corner = start[:, None, None] + bin_number * bin_side  # (k, h, w, 2)
+    last = of_rank(space.astype(number), corner.ndim)
 
     def term(step: Array) -> Array:
-        part = (step.astype(number) + 0.5) / jnp.maximum(points, 1)  # (k, 2) of a bin
+        part = (step.astype(number)[None] + 0.5) / jnp.maximum(points, 1)  # (k, 2) of a bin
         at = corner + part[:, None, None] * bin_side
-        near = jnp.all((at >= -1) & (at <= space.astype(number)), -1, keepdims=True)
-        seen = near & jnp.all(step.astype(number) < points, -1)[:, None, None, None]
+        near = jnp.all((at >= -1) & (at <= last), -1, keepdims=True)
+        seen = near & jnp.all(step.astype(number)[None] < points, -1)[:, None, None, None]
         at = at.reshape(*image.shape, -1, 2)  # (k, h · w, 2), or (k · h · w, 1, 2) of position-sensitive maps
         colour = sample(images, at, image=image, method="linear", padding_mode="border")
         colour = colour.reshape(*seen.shape[:-1], -1)  # (k, h, w, c)

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from ._accumulated import accumulated
 from ._boxes import by_bin, check_sensitive, checked, image_of_box
+from ._broadcast import of_rank
 from ._numbers import Number
 from ._widened import widened
 from .engine import placed
@@ -96,7 +97,7 @@ def _winner(x: Array, first: Array, count: Array, rows: Array) -> Array:
     steps = jnp.max(count[..., 0]) * width
 
     def look(step: Array) -> tuple[Array, Array, Array]:
-        at = first + jnp.stack([step // width, step % width])  # (k, h_out, w_out, 2)
+        at = first + of_rank(jnp.stack([step // width, step % width]), first.ndim)  # (k, h_out, w_out, 2)
         inside = jnp.all(at < first + count, -1, keepdims=True)
         y, x_ = at[..., 0], at[..., 1]
         return x.at[rows, y, x_].get(mode="clip"), (y * x.shape[2] + x_)[..., None], inside
@@ -116,10 +117,11 @@ def _winner(x: Array, first: Array, count: Array, rows: Array) -> Array:
 def _means(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int]) -> Array:
     image, known = image_of_box(box_index, x.shape[0])
     space, images = x.shape[1:3], by_bin(widened(x), bins)
-    rows = prod(bins) * image[:, None, None] + np.arange(prod(bins), dtype=image.dtype).reshape(bins)
+    rows = prod(bins) * image[:, None, None] + np.arange(prod(bins), dtype=image.dtype).reshape(1, *bins)
     first, count = _bins(boxes, space, bins, last=0)
 
     def term(step: Array) -> Array:
+        step = of_rank(step, first.ndim)
         at = first + step  # (k, h_out, w_out, 2)
         colour = images.at[rows, at[..., 0], at[..., 1]].get(mode="clip")
         return jnp.where(jnp.all(step < count, -1, keepdims=True), colour, jnp.zeros_like(colour))
@@ -130,7 +132,7 @@ def _means(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int]) -> A
     total: Callable[[tuple[int, ...]], Array] = lambda most: accumulated(
         term, jnp.asarray(list(np.ndindex(*most)), jnp.int32)
     )
-    fits = jnp.all(count <= np.array(usual, np.int32))
+    fits = jnp.all(count <= of_rank(np.array(usual, np.int32), count.ndim))
     y = total(space) if usual == space else lax.cond(fits, lambda: total(usual), lambda: total(space))
     y = y / jnp.maximum(jnp.prod(count, -1, keepdims=True, dtype=jnp.int32), 1).astype(y.dtype)
     return jnp.where(known[:, None, None, None], y, jnp.nan).astype(x.dtype)
@@ -143,7 +145,7 @@ def _bins(boxes: Array, space: Sequence[int], bins: Sequence[int], last: int) ->
     starts, counts = [], []
     for axis, (n, b) in enumerate(zip(space, bins)):
         start, side = corners[:, axis, None], jnp.maximum(corners[:, axis + 2] - corners[:, axis] + last, 1)[:, None]
-        number = np.arange(b, dtype=np.int32)
+        number = np.arange(b, dtype=np.int32)[None]
         low, high = number * side // b, -(-(number + 1) * side // b)  # (k, b)
         low, high = (jnp.clip(start + v, 0, n) for v in (low, high))
         starts.append(low)

@@ -152,7 +152,7 @@ def separate(
     matrix = wide.reshape(kh, kw, c_in, c_out).transpose(0, 2, 1, 3).reshape(kh * c_in, kw * c_out)
     u, s, v = jnp.linalg.svd(matrix, full_matrices=False)  # (kh·c_in, m), (m,), (m, kw·c_out)
     scale = jnp.sqrt(s[:rank])
-    column = (u[:, :rank] * scale).reshape(kh, c_in, rank)
+    column = (u[:, :rank] * scale[None]).reshape(kh, c_in, rank)
     row = (v[:rank] * scale[:, None]).reshape(rank, kw, c_out).swapaxes(0, 1)  # (kw, rank, c_out)
     norm = jnp.linalg.norm(matrix)
     residual = jnp.linalg.norm(s[rank:]) / jnp.where(norm > 0, norm, 1)

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from jaxcnn.geometry import Padding, Window
 
 from . import _check, _numbers
+from ._broadcast import of_rank
 from ._fold import over_taps
 from ._pad import pad_pairs
 from ._pool import avg_pool, max_pool, resolve
@@ -97,6 +98,7 @@ def mixed_pool(
         mean = avg_pool(wide, window, count_include_pad=count_include_pad, **options)
     padded, full, _ = resolve("mixed_pool", x, window, **options)
     largest = _zero_where_void(largest, full, padded.shape[1:-1])
+    share = of_rank(share, x.ndim)
     return (share * largest + (1 - share) * mean).astype(x.dtype)
 
 

@@ -47,7 +47,7 @@ class Block(nnx.Module):
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
         y = self.block(x, train=train)
-        return x + self.stochastic_depth(y * self.layer_scale[...].astype(y.dtype), train=train)
+        return x + self.stochastic_depth(y * self.layer_scale[...].astype(y.dtype)[None], train=train)
 
 
 class ConvNeXt(nnx.Module):

@@ -173,7 +173,7 @@ def radial_distances(x: Float[Array, "n d"], centres: Float[np.ndarray, "k d"]) 
     >>> radial_distances(jnp.zeros((1, 2)), np.array([[3.0, 4.0]], np.float32)).tolist()
     [[25.0]]
     """
-    return jnp.sum(jnp.square(x[:, None, :] - centres), -1)  # (n, k, d) → (n, k)
+    return jnp.sum(jnp.square(x[:, None] - centres[None]), -1)  # (n, k, d) → (n, k)
 
 
 def uniform_by_fan_in(key: Array, shape, dtype=jnp.float32, out_sharding=None) -> Array:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from jaxcnn import functional as F
 from jaxcnn.functional._bias import add_bias
+from jaxcnn.functional._broadcast import of_rank
 from jaxcnn.functional._numbers import Number, scalar
 from jaxcnn.functional._widened import widened
 from jaxcnn.geometry import Padding, per_axis
@@ -94,9 +95,7 @@ class WeightedPool(nnx.Module):
         if coefficient.ndim > 1:
             return add_bias(F.weighted_pool(x, coefficient, **options), bias)
         sums = F.sum_pool(widened(x), self.window, **options)
-        each = jnp.expand_dims(
-            coefficient.astype(sums.dtype), range(x.ndim - 1)
-        )  # widened before it is spread, as a bias
+        each = of_rank(coefficient.astype(sums.dtype), x.ndim)  # widened before it is spread, as a bias
         return add_bias(sums * each, bias).astype(x.dtype)
 
 

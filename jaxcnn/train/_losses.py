@@ -36,11 +36,11 @@ def cross_entropy(
             f"cross_entropy: labels {labels.shape} of logits {logits.shape}; give indices (n,) or shares (n, k)"
         )
     shares = labels if labels.ndim == logits.ndim else _shares(labels, classes, logits.dtype)
-    weights = shares if class_weights is None else shares * class_weights
+    weights = shares if class_weights is None else shares * class_weights[None]
     total = weights.sum()
     if smoothing:
         every = jnp.ones(classes, logits.dtype) if class_weights is None else class_weights
-        weights = (1 - smoothing) * weights + smoothing / classes * every
+        weights = (1 - smoothing) * weights + smoothing / classes * every[None]
     return -(weights * jax.nn.log_softmax(logits)).sum() / total
 
 

@@ -102,6 +102,15 @@ def test_random_resized_crop_keeps_to_the_scale_and_ratio():
     assert (widths / heights).max() < 2.4
 
 
+def test_random_crop_lies_at_every_place_equally_often():
+    """A 5×6 image has 3×4 rectangles of 3×3; of 2,400 draws each has 200, within five deviations of √200."""
+    x = np.broadcast_to(np.arange(30.0, dtype=np.float32).reshape(5, 6, 1), (2400, 5, 6, 1))
+    corners = np.asarray(jax.jit(lambda key: A.random_crop(key, x, 3))(KEY))[:, 0, 0, 0]
+    places, counts = np.unique(corners, return_counts=True)
+    np.testing.assert_array_equal(places, [6 * row + column for row in range(3) for column in range(4)])
+    assert np.abs(counts - 200).max() < 5 * np.sqrt(200)
+
+
 def test_random_resized_crop_falls_back_to_the_middle():
     flat = jax.jit(lambda x: A.random_resized_crop(KEY, x, (3, 11), scale=(1, 1), ratio=(8, 9)))
     y = flat(X)  # no box of all the area is so flat

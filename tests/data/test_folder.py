@@ -1,12 +1,13 @@
 """Folders of pictures: every kind of file becomes upright RGB of one size; what cannot be read is skipped or refused."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data import UnreadableImage, decode, load
+from jaxcnn.data import UnreadableImage, decode, load, split_folders
 
 RED, BLUE = (220, 30, 40), (20, 40, 210)
 
@@ -137,6 +138,17 @@ def test_load_knows_other_names_of_the_parts(pets, names):
     assert data.class_names == ("cat", "dog")
     np.testing.assert_array_equal(data.test.images, expected.test.images)
     np.testing.assert_array_equal(load(pets, image_size=6, split=names[1]).images, expected.test.images)
+
+
+def test_load_tests_on_test_where_there_is_a_validation_too(pets):
+    (pets / "test").rename(pets / "validation")
+    validation = load(pets, image_size=6).test
+    shutil.copytree(pets / "train", pets / "Testing")
+    data = load(pets, image_size=6)
+    assert (len(data.test), len(validation)) == (8, 4)
+    np.testing.assert_array_equal(data.test.images, data.train.images)
+    np.testing.assert_array_equal(load(pets, image_size=6, split="validation").images, validation.images)
+    assert list(split_folders(pets)) == ["train", "test", "validation"]
 
 
 def test_load_refuses_parts_that_are_two_or_no_train(pets):

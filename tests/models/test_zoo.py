@@ -84,11 +84,17 @@ def test_small_networks_compute_in_bfloat16(name):
     np.testing.assert_allclose(y, exact, atol=0.05 * np.abs(exact).max())
 
 
-def test_zero_init_residual_starts_as_the_identity():
-    options = {"block": models.resnet.BasicBlock, "depths": (1, 1, 1, 1), "zero_init_residual": True}
-    first = jax.jit(lambda x: models.ResNet(**options, rngs=nnx.Rngs(0)).layer1[0](x, train=False))
-    x = jax.random.normal(jax.random.key(0), (1, 8, 8, 64))
-    np.testing.assert_array_equal(first(x), jax.nn.relu(x))
+@pytest.mark.parametrize(("block", "features"), [("BasicBlock", 64), ("Bottleneck", 256)])
+def test_zero_init_residual_starts_as_the_identity(block, features):
+    options = {"block": getattr(models.resnet, block), "depths": (2, 1, 1, 1)}
+    x = jax.random.normal(jax.random.key(0), (1, 8, 8, features))
+
+    def second(zero):
+        model = lambda x: models.ResNet(**options, zero_init_residual=zero, rngs=nnx.Rngs(0)).layer1[1](x, train=False)
+        return jax.jit(model)(x)
+
+    np.testing.assert_array_equal(second(True), jax.nn.relu(x))
+    assert np.abs(second(False) - jax.nn.relu(x)).max() > 0.1
 
 
 def test_aux_logits_go_to_their_taps_in_training():

@@ -90,6 +90,19 @@ def test_epoch_orders_differ_between_epochs_and_seeds():
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["alone", "composed"])
+def test_every_step_augments_and_mixes_by_keys_of_their_own(several):
+    """Each image becomes the key that augments it, each label the one that mixes it: of 3 steps all 6 differ."""
+    shown = lambda key, x: jax.random.key_data(key)
+    seen = make_epoch(
+        lambda state, x, labels: (state._replace(step=state.step + 1), jnp.stack([x, labels])),
+        lambda x: x, 8, augment=compose(shown) if several else shown, mix=lambda key, x, labels: (x, shown(key, x)),
+    )  # fmt: skip
+    state = initialise(build, optax.sgd(0.1), jax.random.key(0))
+    _, keys = jax.jit(seen)(state, jnp.asarray(IMAGES), jnp.asarray(LABELS))
+    assert len({tuple(key) for key in np.asarray(keys).reshape(6, 2).tolist()}) == 6
+
+
 @pytest.mark.parametrize("batch_size", [4, 9, 100])
 def test_evaluate_equals_one_call(batch_size):
     state = initialise(build, optax.sgd(0.1), jax.random.key(0))

@@ -60,6 +60,33 @@ def test_optimiser_muon_moves_a_convolution_kernel_by_a_nearly_orthogonal_matrix
     assert np.linalg.cond(np.asarray(kernel).reshape(18, 8)) > 2.5
 
 
+@pytest.mark.parametrize(("momentum", "share"), [(0.0, 0.0), (0.5, 0.15)])
+def test_optimiser_muon_remembers_the_gradients_before(momentum, share):
+    """A kernel of one column moves in the direction of β m + (1 − β) g, each without the bias of its start, as optax has it.
+
+    After e₁, e₂ and β = ½: m = (¼, ½) / ⅞, g = (0, 1) / ¾, so that e₁ has 0.15 of what e₂ has.
+    """
+    chain, kernel = optimiser("muon", 1.0, momentum=momentum), {"k": jnp.ones((2, 1))}
+    state = chain.init(kernel)
+    for g in np.eye(2):
+        updates, state = chain.update({"k": jnp.asarray(g[:, None], jnp.float32)}, state, kernel)
+    first, second = np.asarray(updates["k"]).ravel()
+    assert second < -0.5
+    np.testing.assert_allclose(first / second, share, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lion", "muon"])
+def test_optimiser_decays_kernels_and_no_bias(name):
+    """Where the gradient is 0 the decay is all that moves: rate 0.5 × 0.1 × the kernel."""
+    chain, parameters = (
+        optimiser(name, 0.5, weight_decay=0.1, momentum=0.0),
+        {"k": jnp.array([[2.0], [4]]), "b": jnp.ones(3)},
+    )
+    updates, _ = chain.update(jax.tree.map(jnp.zeros_like, parameters), chain.init(parameters), parameters)
+    np.testing.assert_allclose(updates["k"], [[-0.1], [-0.2]], rtol=1e-6)
+    np.testing.assert_array_equal(updates["b"], np.zeros(3))
+
+
 def test_optimiser_counts_the_gradients_of_a_schedule_where_they_accumulate():
     rate = lambda step: 1.0 + step
     chain = optimiser("sgd", rate, momentum=0.0, accumulate=3)

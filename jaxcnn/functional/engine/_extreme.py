@@ -177,7 +177,7 @@ def _won_by_tables(x: Array, window: Bins, largest: bool) -> list[Array]:
 def _won_axis_by_tables(x: Array, taps: Array, window: Bins, axis: int, weight: int, largest: bool):
     fill, dtype = identity(x.dtype, largest), taps.dtype
     numbers, pixels = nearest(seen(window, x.shape[1:-1], axis))
-    numbers = (numbers * weight).astype(dtype).reshape(*numbers.shape, *[1] * (x.ndim - axis - 2))
+    numbers = (numbers * weight).astype(dtype).reshape(len(pixels), *[1] * (axis + 1), -1, *[1] * (x.ndim - axis - 2))
     code = lambda tap: take_row(taps, pixels[tap], axis, np.zeros((), dtype)) + numbers[tap]
     best, found = take_row(x, pixels[0], axis, fill), code(0)
     for tap, row in enumerate(pixels[1:], start=1):
@@ -189,11 +189,11 @@ def _won_axis_by_tables(x: Array, taps: Array, window: Bins, axis: int, weight: 
     return combine_rows(x, pixels, axis, lax.max if largest else lax.min, fill), found
 
 
-def _along(numbers: np.ndarray, dims: int) -> np.ndarray | Array:
-    """Numbers of an axis that has `dims` dimensions behind it; one where all are equal."""
+def _along(numbers: np.ndarray, axis: int, rank: int) -> np.ndarray | Array:
+    """Numbers of a spatial axis as `(1, …, o, …, 1)`; one where all are equal."""
     if (numbers == numbers[0]).all():
         return np.full((), numbers[0], np.int32)
-    return jnp.asarray(numbers, np.int32).reshape(-1, *[1] * dims)
+    return jnp.asarray(numbers, np.int32).reshape(*[1] * (axis + 1), -1, *[1] * (rank - axis))
 
 
 def taken(t: Array, taps: Array, *, window: Window | Bins, space) -> list[Array]:
@@ -243,7 +243,7 @@ def _given_by_tables(g: Array, taps: Array, window: Bins, space) -> list[Array]:
             row = np.maximum(outputs[place], 0)
             value, tap = take_row(value, row, axis, zero), take_row(tap, row, axis, np.zeros((), np.int32))
             code = np.where(through[place] == NONE, -2 * window.taps, through[place] * prod(window.size[axis + 1 :]))
-            pointing = pointing + _along(code, window.rank - axis)
+            pointing = pointing + _along(code, axis, window.rank)
         total += jnp.where(tap == pointing, value, zero).astype(wide)
     return [total.astype(g.dtype)]
 
@@ -264,14 +264,14 @@ def _around(v: Array, blocks, reach, fill: np.ndarray) -> tuple[Array, list[int]
 
 
 def _pointing(window: Window, move) -> np.ndarray:
-    """The tap by which the output at `move` sees pixel `a` of a block: `(1, stride, 1, stride, 1)`, or never."""
+    """The tap by which the output at `move` sees pixel `a` of a block: `(1, 1, stride, 1, stride, 1)`, or never."""
     dtype, number, seen = tap_dtype(window), np.zeros((), int), np.ones((), bool)
     for k, s, d, (low, _), delta in zip(window.size, window.stride, window.dilation, window.padding, move):
         tap, rest = np.divmod(np.arange(s) + low - s * delta, d)
         seen = seen[..., None] & (rest == 0) & (tap >= 0) & (tap < k)
         number = number[..., None] * k + tap
     codes = np.where(seen, number, window.taps + 1).astype(dtype)
-    return codes.reshape(*itertools.chain(*((1, s) for s in window.stride)), 1)
+    return codes.reshape(1, *itertools.chain(*((1, s) for s in window.stride)), 1)
 
 
 def _first_taps(window: Window, space) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from jax.core import ShapedArray
 from jax.interpreters import mlir
 
 from ..lowering import Case, evaluate, evaluate_stacked
-from ._sharding import constrain, explicit
+from ._sharding import constrain, explicit, with_whole_images
 
 
 def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, precision, **params):
@@ -24,6 +24,8 @@ def lower(direction: str, platform: str | None, ctx, a, b, *, sharding, precisio
     result = ctx.avals_out[0]
 
     def run(a: Array, b: Array) -> Array:
+        if direction == "kernel_grad" and case.taps > 1 and case.partitioned:
+            a, b = (with_whole_images(ctx, v, int(params["stacked"])) for v in (a, b))
         y = compute(a, b, case, lowering=params["lowering"].of(direction), stacked=params["stacked"])
         return constrain(y, result.sharding) if explicit(result) else y
 

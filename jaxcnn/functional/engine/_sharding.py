@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
 from .._widened import widened
 
@@ -92,6 +92,38 @@ def whole(x):
         return x
     spec = PartitionSpec(entries[0], *[None] * (x.ndim - 2), entries[-1])
     return jax.sharding.reshard(x, NamedSharding(aval.sharding.mesh, spec))
+
+
+def with_whole_images(ctx, v, first: int):
+    """v with each image whole on its devices where some of the program's devices may hold copies; else v itself.
+
+    XLA (jax 0.10.2 and 0.12) adds up a kernel gradient over all devices even if the images are split over some of them alone,
+    so that two devices with the same rows double it. The batch, at the axis `first`, and the channels stay as they are split.
+    """
+    mesh = _mesh_of(ctx)
+    if sum(size > 1 for name, size in mesh.shape.items() if name not in mesh.manual_axes) < 2 and not mesh.manual_axes:
+        return v
+    free, spec = PartitionSpec.UNCONSTRAINED, [None] * v.ndim
+    spec[: first + 1], spec[-1] = [free] * (first + 1), free
+    with jax.sharding.use_abstract_mesh(mesh):
+        return jax.lax.with_sharding_constraint(v, NamedSharding(mesh, PartitionSpec(*spec)))
+
+
+def _mesh_of(ctx) -> Any:
+    """The mesh that a program is lowered for, axes automatic or manual; where it is not known, two axes over all devices.
+
+    A program under `jit` without `set_mesh` knows the number of its devices alone. That is enough to say of an axis of an array
+    that it is whole.
+    """
+    context = ctx.module_context.axis_context
+    manual = getattr(context, "manual_axes", frozenset())
+    known = [aval.sharding.mesh for aval in ctx.avals_in if not aval.sharding.mesh.empty]
+    mesh: Any = known[0] if known else getattr(getattr(context, "mesh", None), "abstract_mesh", None)
+    if mesh is None:
+        count = context.num_devices
+        factor = next((k for k in range(2, count) if count % k == 0), 1)
+        return AbstractMesh((factor, count // factor), ("some", "others"), axis_types=(AxisType.Auto,) * 2)
+    return mesh.update(axis_types=tuple(AxisType.Manual if n in manual else AxisType.Auto for n in mesh.axis_names))
 
 
 def _entries(aval) -> list:

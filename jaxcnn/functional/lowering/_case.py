@@ -152,6 +152,11 @@ def tap(x: Array, window: Window, at: Sequence[int], outputs: Sequence[int]) -> 
     return lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *steps, 1))
 
 
+def weights(kernel: Array, at: Sequence[int], i: int) -> Array:
+    """What a tap weighs channel i of each group for every output channel: `(1, …, 1, c_out)`."""
+    return lax.expand_dims(kernel[(*at, i)], range(kernel.ndim - 1))
+
+
 def every(x: Array, start: int, count: int, step: int, axis: int) -> Array:
     """`count` pixels of one axis from `start` on, `step` apart.
 

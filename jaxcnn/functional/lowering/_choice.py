@@ -63,6 +63,7 @@ from ._conditions import (
     tiny,
     wide_map,
 )
+from ._finite import kept_finite
 
 LOWERINGS: dict[str, ModuleType] = {
     "direct": direct,
@@ -287,8 +288,14 @@ def choose(case: Case, forced: str = "auto") -> str:
 
 
 def evaluate(a: Array, b: Array, case: Case, lowering: str = "auto") -> Array:
-    """The case by the lowering chosen for it; what does not add within a convolution or product adds in float32."""
+    """The case by the lowering chosen for it; what does not add within a convolution or product adds in float32.
+
+    NaN and infinity reach the results whose windows see them, whatever the lowering multiplies (`_finite`).
+    """
     chosen, dtype = choose(case, lowering), case.result_dtype
     if chosen not in UNITS and case.adds_in != case.dtype:
         a, b, case = a.astype(case.adds_in), b.astype(case.adds_in), case.replace(dtype=case.adds_in)
-    return getattr(LOWERINGS[chosen], case.direction)(a, b, case).astype(dtype)
+    y = getattr(LOWERINGS[chosen], case.direction)(a, b, case)
+    if getattr(LOWERINGS[chosen], "spreads", lambda case: False)(case):
+        y = kept_finite(y, a, b, case)
+    return y.astype(dtype)

@@ -25,6 +25,11 @@ def supports(case: Case) -> str | None:
     return None
 
 
+def spreads(case: Case) -> bool:
+    """The zeros of a block meet the pixels of other groups."""
+    return merged(case) > 1
+
+
 def merged(case: Case) -> int:
     """How many groups form one block: the smallest divisor of `groups` that makes both sides `WIDTH` wide."""
     narrow = min(case.c_in_of_group, case.c_out_of_group)

@@ -13,7 +13,7 @@ from math import prod
 
 from jax import Array, lax
 
-from ._case import Case, adjoint, adjoint_kernel
+from ._case import Case, adjoint, adjoint_kernel, weights
 from ._runs import Run, join, runs
 
 TERMS = 625  # products of runs × taps: 5 × 5 at stride 1, which compiles for 0.5 s
@@ -69,6 +69,6 @@ def _sum(x: Array, kernel: Array, case: Case, chosen: tuple[Run, ...]) -> Array:
         start = [run.first * s + t * d - low for t, (run, _, s, d, (low, _)) in zip(at, axes)]
         stop = [a + (count - 1) * s + 1 for a, (_, count, s, _, _) in zip(start, axes)]
         seen = lax.slice(x, (0, *start, 0), (case.n, *stop, case.c_in), (1, *window.stride, 1))
-        term = seen * kernel[(*at, 0)]
+        term = seen * weights(kernel, at, 0)
         total = term if total is None else total + term
     return lax.full((case.n, *counts, case.c_out), 0, x.dtype) if total is None else total

@@ -20,6 +20,11 @@ def supports(case: Case) -> str | None:
     return None
 
 
+def spreads(case: Case) -> bool:
+    """XLA:CPU writes batch groups as one convolution of all groups times a mask."""
+    return case.direction == "kernel_grad" and case.groups > 1 and case.platform == "cpu"
+
+
 def conv(x: Array, kernel: Array, case: Case) -> Array:
     """`y[n, o, c] = Σ_t Σ_i x[n, window.pixels(o)[t], i] · kernel[t, i, c]`, channels in `groups` blocks."""
     window = case.window

@@ -32,6 +32,11 @@ def supports(case: Case) -> str | None:
     return fold.supports(line)
 
 
+def spreads(case: Case) -> bool:
+    """The zeros beside the band meet pixels that no window sees."""
+    return True
+
+
 def input_grad(g: Array, kernel: Array, case: Case) -> Array:
     """Rows of the outputs times Bᵀ, shifted and added along the other axes."""
     line = _line(case)

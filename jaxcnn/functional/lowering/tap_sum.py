@@ -10,7 +10,7 @@ a sharded batch stays sharded.
 import jax.numpy as jnp
 from jax import Array
 
-from ._case import Case, adjoint, adjoint_kernel, every_tap, padded, tap
+from ._case import Case, adjoint, adjoint_kernel, every_tap, padded, tap, weights
 
 MOST = 512  # terms: each is an instruction to compile
 
@@ -32,7 +32,7 @@ def conv(x: Array, kernel: Array, case: Case) -> Array:
     x = padded(x, case.window)
     sources = [_spread(x[..., i::1] if case.groups == 1 else x, i, case) for i in range(case.c_in_of_group)]
     terms = (
-        tap(source, case.window, at, case.outputs) * kernel[(*at, i)]
+        tap(source, case.window, at, case.outputs) * weights(kernel, at, i)
         for at in every_tap(case.window)
         for i, source in enumerate(sources)
     )

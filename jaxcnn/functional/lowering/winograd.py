@@ -8,6 +8,7 @@ a quarter of the tiles, which make up for it.
 from functools import partial
 
 from . import _winograd
+from ._case import Case
 
 TRANSFORM = _winograd.Transform(
     2,
@@ -16,6 +17,12 @@ TRANSFORM = _winograd.Transform(
     at=[[1, 1, 1, 0], [0, 1, -1, -1]],
     roundings=16,
 )
+
+
+def spreads(case: Case) -> bool:
+    """Forward and back the transforms of F(2×2, 3×3) give an output no part of pixels that it does not see."""
+    return case.direction == "kernel_grad"
+
 
 supports = partial(_winograd.supports, transform=TRANSFORM)
 error = partial(_winograd.error, t=TRANSFORM)

@@ -6,6 +6,7 @@ Interpolated at 0, ±1, ±2 and ∞. Measured errors are about ten times those o
 from functools import partial
 
 from . import _winograd
+from ._case import Case
 
 TRANSFORM = _winograd.Transform(
     4,
@@ -28,6 +29,12 @@ TRANSFORM = _winograd.Transform(
     at=[[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
     roundings=40,
 )
+
+
+def spreads(case: Case) -> bool:
+    """What an output does not see cancels in its transforms, unless it is not finite."""
+    return True
+
 
 supports = partial(_winograd.supports, transform=TRANSFORM)
 error = partial(_winograd.error, t=TRANSFORM)

@@ -3,6 +3,7 @@
 Prints one line a check, `name: error gathers`, where `error` is relative to one device and `gathers` counts all-gathers.
 """
 
+import contextlib
 import functools
 import sys
 
@@ -114,7 +115,39 @@ def split_vmap(function, name, kind, **options):
     report(f"vmap {function} {name} {kind.name}", got, want)
 
 
+PARTLY = {  # function, x, kernel, options: kernel gradients of images that are split over a part of a mesh
+    "dense": (F.conv, (2, 8, 8, 4), (3, 3, 4, 5), {}),
+    "grouped strided": (F.conv, (2, 8, 8, 4), (3, 2, 2, 6), {"groups": 2, "stride": 2, "padding": "valid"}),
+    "line dilated": (F.conv, (2, 16, 3), (3, 3, 5), {"dilation": 2, "padding_mode": "reflect"}),
+    "volume": (F.conv, (2, 8, 4, 3, 2), (2, 3, 2, 2, 3), {}),
+    "transposed": (F.conv_transpose, (2, 8, 8, 4), (3, 3, 5, 4), {"stride": 2}),
+    "depthwise": (F.depthwise_conv, (2, 8, 8, 4), (3, 3, 4, 1), {}),
+}
+
+
+def partly(name, way):
+    """Rows over one axis of a 2 × 4 mesh, whose other axis is idle, or has the batch by hand."""
+    function, *shapes, options = PARTLY[name]
+    random = np.random.default_rng(7)
+    x, kernel = (jnp.asarray(random.standard_normal(s), jnp.float32) for s in shapes)
+    gradient = jax.grad(lambda k, x: jnp.sum(jnp.sin(function(x, k, **options))))
+    kind = AxisType.Explicit if way == "Explicit" else AxisType.Auto
+    mesh = jax.make_mesh((2, 4), ("idle", "rows"), axis_types=(kind, kind))
+    split = gradient
+    if way == "by hand":
+        over = {"in_specs": (P(), P("idle")), "out_specs": P(), "axis_names": {"idle"}}
+        split = jax.shard_map(gradient, mesh=mesh, **over)
+    spec = P("idle" if way == "by hand" else None, "rows")
+    with jax.set_mesh(mesh) if way == "Explicit" else contextlib.nullcontext():
+        xs, ks = (jax.device_put(v, NamedSharding(mesh, s)) for v, s in ((x, spec), (kernel, P())))
+        got = jax.device_get(jax.jit(split)(ks, xs))
+    report(f"partly {name} {way}", [got], [jax.jit(gradient)(kernel, x)])
+
+
 def main():
+    for name in PARTLY:
+        for way in ("Auto", "Explicit", "by hand"):
+            partly(name, way)
     for name in CASES:
         for kind in (AxisType.Auto, AxisType.Explicit):
             for spec in (P("data"), P(None, "data")):

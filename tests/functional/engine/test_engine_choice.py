@@ -199,7 +199,7 @@ def test_long_windows_and_strides_make_short_programs(shapes, options):
     x, kernel = map(jnp.ones, shapes)
     loss = lambda x, kernel: F.conv(x, kernel, **options).sum()
     text = jax.jit(jax.value_and_grad(loss, (0, 1))).lower(x, kernel).as_text()
-    assert text.count("\n") < 250
+    assert text.count("\n") < 300
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

@@ -86,10 +86,12 @@ def test_empty_arrays_give_zeros(direction, changes):
     assert not np.asarray(y).any()
 
 
+@pytest.mark.parametrize("newer", [False, True])
 @pytest.mark.parametrize("unroll", [0, 9])
 @pytest.mark.parametrize("changes", [{}, {"padding": ((4, 1), (-1, 3))}, {"stride": (2, 2)}, {"dilation": (3, 2)}])
-def test_row_loop_is_exact_in_many_steps(changes, unroll, monkeypatch):
-    """Two rows of one image a step, the last step of an image not full, taps that see no row at all."""
+def test_row_loop_is_exact_in_many_steps(changes, unroll, newer, monkeypatch):
+    """Two rows of one image a step, the last step of an image not full, taps that see no row at all; on either version."""
+    monkeypatch.setattr(row_loop, "NEWER", newer)
     monkeypatch.setattr(row_loop, "TERMS", 18 if unroll else 6)
     monkeypatch.setattr(row_loop, "STEP", 0)
     monkeypatch.setattr(row_loop, "UNROLL", unroll)
@@ -181,6 +183,14 @@ def test_products_in_halves_are_exact(direction, rows):
     np.testing.assert_array_equal(
         jax.jit(run, static_argnums=2)(a, kernel, case), a @ (matrix if direction == "conv" else matrix.T)
     )
+
+
+def test_border_reads_what_made_the_image_once():
+    """Without the barrier XLA:CPU would compute the ReLU anew for each of nine taps."""
+    x, kernel = jnp.ones((2, 96, 96, 24)), jnp.ones((3, 3, 1, 24))
+    call = lambda x, k: F.conv2d(jnp.maximum(x, 0), k, groups=24, lowering={"conv": "border"})
+    entry = (jax.jit(call).lower(x, kernel).compile().as_text() or "").partition("ENTRY")[2]
+    assert re.findall(r"^ *(?:ROOT )?%\S*maximum\S* = (f32\S*)\{", entry, re.MULTILINE) == ["f32[2,96,96,24]"]
 
 
 @pytest.mark.parametrize("groups", [1, 24], ids=["1×1", "depthwise"])

@@ -21,7 +21,7 @@ def checks():
 
 
 def test_sharded_values_are_those_of_one_device(checks):
-    assert len(checks) == 8 * 6 + 1 + 3 * 5 + 2
+    assert len(checks) == 6 * 3 + 8 * 6 + 1 + 3 * 5 + 2
     assert {name: error for name, (error, _) in checks.items() if error > 2e-5} == {}
 
 
