@@ -40,18 +40,19 @@ def pad(
     mode: str = "zeros",
     value: float | Num[Array | np.ndarray, "..."] = 0.0,
 ) -> Shaped[Array, "n *padded c"]:
-    """Adds pixels around each image.
+    """Adds pixels around each image, or crops it.
 
     Args:
-        padding: an int for every side, or one entry a spatial axis: an int or a `(low, high)` pair.
+        padding: an int for every side, or one entry a spatial axis: an int or a `(low, high)` pair. A negative number crops, in
+            every mode before anything is added.
         mode: "zeros", "reflect", "replicate", "circular" or "symmetric", see the module.
         value: what "zeros" fills with: a number or one a channel `(c,)`, rounded to the dtype of x. It may be an array, traced,
             and has a derivative. Whole numbers only, within their range, fill images of whole numbers.
 
     Returns: the images, each spatial axis longer by its low and high padding; same dtype.
 
-    Raises: ValueError for an unknown mode, more padding than the mode has pixels for (reflect: n − 1, circular and
-        symmetric: n) or a value that x cannot hold, TypeError for a value that is no number.
+    Raises: ValueError for an unknown mode, an image cropped to nothing, more padding than the mode has pixels for (reflect:
+        n − 1, circular and symmetric: n) or a value that x cannot hold, TypeError for a value that is no number.
 
     >>> pad(jnp.arange(4.0)[None, :, None], 2, mode="reflect")[0, :, 0].tolist()
     [2.0, 1.0, 0.0, 1.0, 2.0, 3.0, 2.0, 1.0]
@@ -73,6 +74,7 @@ def pad_pairs(
 ) -> Array:
     """`pad` with resolved pairs, for the operations that have a `padding_mode`."""
     word = "mode" if name == "pad" else "padding_mode"
+    x, pairs = cropped(x, pairs)
     for axis, ((low, high), n) in enumerate(zip(pairs, x.shape[1:-1])):
         if mode in _ROOM and max(low, high) > n + _ROOM[mode]:
             raise ValueError(
@@ -88,6 +90,23 @@ def pad_pairs(
         return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
     # widened first: going back the copies of a pixel are added up
     return placed(jnp.pad, widened(x), pad_width=widths, mode=_NUMPY[mode]).astype(x.dtype)
+
+
+def cropped(x: Array, pairs: Sequence[tuple[int, int]]) -> tuple[Array, tuple[tuple[int, int], ...]]:
+    """x without the pixels that negative pairs crop, and what is left to pad."""
+    if all(low >= 0 and high >= 0 for low, high in pairs):
+        return x, tuple((low, high) for low, high in pairs)
+    parts = [kept(n, pair) for n, pair in zip(x.shape[1:-1], pairs)]
+    return placed(_part, x, parts=parts), tuple((max(low, 0), max(high, 0)) for low, high in pairs)
+
+
+def kept(n: int, pair: tuple[int, int]) -> slice:
+    """The pixels of an axis that are left where a pair is negative."""
+    return slice(max(-pair[0], 0), n - max(-pair[1], 0))
+
+
+def _part(x: Array, *, parts: Sequence[slice]) -> Array:
+    return x[:, *parts]
 
 
 def _filled(x: Array, value: Array, *, pairs: Sequence[tuple[int, int]]) -> Array:

@@ -7,7 +7,7 @@ x is `(n, *space, c)`, the result `(n, *outputs, c)` of the same dtype; outputs 
 Common arguments:
     window: pixels, an int or one an axis.
     stride: None (the default) means `window`, as in PyTorch.
-    padding: as in `conv`; "valid" by default.
+    padding: as in `conv`, "valid" by default; negative numbers crop the image.
     padding_mode: "zeros" means zeros for sums and averages, and pixels that never win for max and min; the other modes of
         `pad` put real pixels there.
     dilation: distance of neighbouring pixels of the window.
@@ -27,7 +27,7 @@ from jaxcnn.geometry import Padding, Window
 
 from . import _check, _numbers
 from ._broadcast import of_rank
-from ._pad import MODES, pad_pairs
+from ._pad import MODES, cropped, pad_pairs
 from ._widened import widened
 from .engine import extreme, total, whole
 
@@ -199,11 +199,12 @@ avg_pool1d, avg_pool2d, avg_pool3d = (_check.ranked(avg_pool, rank) for rank in 
 
 
 def resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode):
-    """x (padded already where the mode puts real pixels there), its window, and the padding asked for, without a ragged edge."""
+    """x (cropped, and padded where the mode puts real pixels there), its window, and the padding left, without a ragged edge."""
     x = whole(_check.images(name, x))
     _check.one_of(name, "padding_mode", padding_mode, MODES)
     options = {"stride": window if stride is None else stride, "dilation": dilation, "name": name}
     border = Window.resolve(window, x.shape[1:-1], padding=padding, **options).padding
+    x, border = cropped(x, border)
     if padding_mode != "zeros":
         x = pad_pairs(name, x, border, padding_mode)
     left = border if padding_mode == "zeros" else "valid"

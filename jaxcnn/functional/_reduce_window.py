@@ -158,7 +158,8 @@ def _number(value, leaf: Array) -> Array:
     known = value if hasattr(value, "dtype") else np.asarray(value)
     limits = jnp.iinfo(leaf.dtype) if kind(leaf.dtype) == 1 and not isinstance(known, Tracer) else None
     if known.shape or kind(known.dtype) > kind(leaf.dtype) or (limits and not limits.min <= known <= limits.max):
-        raise TypeError(f"{NAME}: identity={value!r} must be one number that x can hold (x is {_check.describe(leaf)})")
+        given = f" is {_check.describe(known)}; it" if known.shape else f"={value!r}"
+        raise TypeError(f"{NAME}: identity{given} must be one number that x can hold (x is {_check.describe(leaf)})")
     return lax.stop_gradient(jnp.asarray(known).astype(widened(leaf).dtype))
 
 

@@ -22,8 +22,8 @@ Padding = str | int | Sequence[str | int | Sequence[int]]
 class Window:
     """A window per spatial axis: size, stride, padding pairs and dilation, each one entry an axis.
 
-    Build it with `Window.resolve`, which checks what a user wrote; the constructor takes resolved integers. Padding may be
-    negative here (a crop): transposing a window can make it so.
+    Build it with `Window.resolve`, which checks what a user wrote; the constructor takes resolved integers. Negative padding
+    crops the image; transposing a window can make it so, too.
 
     >>> Window.resolve(3, (6, 6), padding="same")
     Window(size=(3, 3), stride=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1))
@@ -49,8 +49,8 @@ class Window:
         """The window that a user's words mean on an image of `space` pixels.
 
         `padding` is a rule's name ("same", "valid", "full", "causal"; case does not matter), an int for every side, or one
-        entry an axis: an int, a `(low, high)` pair or a name. `ceil_mode` keeps the ragged edge: the last window may run
-        over the padded image but must start inside the image or its low padding (PyTorch's rule).
+        entry an axis: an int, a `(low, high)` pair or a name; a negative number crops. `ceil_mode` keeps the ragged edge: the
+        last window may run over the padded image but must start inside the image or its low padding (PyTorch's rule).
 
         Raises: ValueError or TypeError, one line that begins with `name`, if a number is out of range, an entry is missing
         or the window is larger than the padded image.
@@ -67,6 +67,10 @@ class Window:
         spans = tuple((k - 1) * d + 1 for k, d in zip(size, dilation))
         pairs = _padding_pairs(padding, space, spans, stride, name)
         for axis, (n, k, (low, high)) in enumerate(zip(space, spans, pairs)):
+            if n + min(low, 0) + min(high, 0) < 1:
+                raise ValueError(
+                    f"{name}: padding ({low}, {high}) crops spatial axis {axis} of {n} pixels to nothing; crop by less"
+                )
             if k > n + low + high:
                 raise ValueError(
                     f"{name}: window {size} (dilation {dilation}) spans {k} pixels on spatial axis {axis}, which has {n} "
@@ -243,8 +247,6 @@ def _pair(entry, padding, n, span, stride, name) -> Pair:
         raise TypeError(
             f"{name}: padding={padding!r} must be {words}, an int, or one int or (low, high) an axis"
         ) from None
-    if low < 0 or high < 0:
-        raise ValueError(f"{name}: padding={padding!r} must not be negative; crop the image instead")
     return (low, high)
 
 

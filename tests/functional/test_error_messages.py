@@ -164,7 +164,11 @@ ERRORS = {
         "pad: padding='same' has no meaning without a window; use an int or (low, high) pairs",
     ),
     "pad mode": (partial(F.pad, X, 1, mode="wrap"), ValueError, f"pad: mode='wrap' is unknown; use {MODES}"),
-    "pad negative": (partial(F.pad, X, -1), ValueError, "pad: padding=-1 must not be negative; crop the image instead"),
+    "pad negative": (
+        partial(F.pad, X, -4),
+        ValueError,
+        "pad: padding (-4, -4) crops spatial axis 0 of 7 pixels to nothing; crop by less",
+    ),
     "moments list": (
         partial(F.moments, [1.0]),
         TypeError,

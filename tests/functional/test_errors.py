@@ -130,8 +130,10 @@ def test_numbers_of_the_wrong_kind_are_refused(name, function, rest):
         function(X, *rest, stride=1.5)
     with pytest.raises(ValueError, match=rf"^{name}: .*\(1, 2, 3\).* one (entry )?for each of 2 (spatial )?axes$"):
         function(X, *rest, padding=(1, 2, 3))
-    with pytest.raises(ValueError, match=rf"^{name}: padding=.*-1.* must not be negative; crop the image instead$"):
-        function(X, *rest, padding=-1)
+    with pytest.raises(
+        ValueError, match=rf"^{name}: padding \(-9, 9\) crops spatial axis 0 of 7 pixels to nothing; .*$"
+    ):
+        function(X, *rest, padding=((-9, 9), (0, 0)))
 
 
 @pytest.mark.parametrize(("name", "function", "rest"), rows(SLIDING))
