@@ -28,8 +28,6 @@ from ._compose import sometimes as sometimes
 from ._crop import center_crop as center_crop
 from ._crop import crop as crop
 from ._crop import random_crop as random_crop
-from ._crop import random_resized_crop as random_resized_crop
-from ._crop import resized_crop as resized_crop
 from ._erase import cutout as cutout
 from ._erase import erase as erase
 from ._erase import random_cutout as random_cutout
@@ -51,6 +49,8 @@ from ._policy import OPERATIONS as OPERATIONS
 from ._policy import apply_operation as apply_operation
 from ._policy import rand_augment as rand_augment
 from ._policy import trivial_augment as trivial_augment
+from ._resized_crop import random_resized_crop as random_resized_crop
+from ._resized_crop import resized_crop as resized_crop
 from ._sharpness import blur as blur
 from ._sharpness import edge_enhance as edge_enhance
 from ._sharpness import random_blur as random_blur

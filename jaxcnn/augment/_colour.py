@@ -4,19 +4,28 @@
 
 with r = 0 for brightness, the mean luma of the image for contrast, the luma of each pixel for saturation: Pillow's ImageEnhance,
 without its rounding. Luma = 0.299 R + 0.587 G + 0.114 B (ITU-R 601). The hue turns in the HSV cone (Smith, Color gamut
-transform pairs, 1978). Images of one channel are grey: saturation and hue leave them.
+transform pairs, 1978). Images of one channel are grey: saturation and hue leave them. Images of other than one or three channels
+have no luma: brightness takes them, contrast takes the mean of all their channels alike, and the others refuse them.
+
+A pixel sees itself; with contrast the whole image, so that a NaN makes its image NaN, and no other.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jaxcnn.functional import _check
+from jaxcnn.functional._numbers import concrete
 from jaxcnn.functional._widened import widened
 
-from ._amounts import amounts, colours, number, sometimes, uniform
+from ._amounts import amounts, colours, floating_images, has_colours, reach, sometimes, uniform
+from ._meshes import on_meshes
 
 Images = Float[Array, "n h w c"]
 Amount = float | Float[Array, " n"]
@@ -24,26 +33,31 @@ LUMA = (0.299, 0.587, 0.114)
 STEPS = ("brightness", "contrast", "saturation", "hue")
 
 
+@on_meshes
 def brightness(x: Images, factor: Amount) -> Images:
     """All colours times `factor`: 0 is black, 1 the image.
 
     >>> brightness(jnp.full((1, 1, 1, 3), 0.25), 2.0).ravel().tolist()
     [0.5, 0.5, 0.5]
     """
-    x = colours("brightness", x)
-    return blend(x, jnp.zeros((), x.dtype), amounts("brightness", "factor", factor, x))
+    x = floating_images("brightness", x)
+    return blend(x, jnp.zeros((), widened(x).dtype), amounts("brightness", "factor", factor, x))
 
 
+@on_meshes
 def contrast(x: Images, factor: Amount) -> Images:
     """Distances from the mean luma of the image times `factor`: 0 is flat grey, 1 the image.
+
+    Of other than one or three channels the mean is that of all channels alike.
 
     >>> contrast(jnp.array([0.25, 0.75]).reshape(1, 1, 2, 1), 0.5).ravel().tolist()
     [0.375, 0.625]
     """
-    x = colours("contrast", x)
+    x = floating_images("contrast", x)
     return blend(x, mean_luma(x), amounts("contrast", "factor", factor, x))
 
 
+@on_meshes
 def saturation(x: Images, factor: Amount) -> Images:
     """Distances from the luma of each pixel times `factor`: 0 is grey, 1 the image.
 
@@ -54,6 +68,7 @@ def saturation(x: Images, factor: Amount) -> Images:
     return blend(x, luma(x), amounts("saturation", "factor", factor, x))
 
 
+@on_meshes
 def hue(x: Images, turn: Amount) -> Images:
     """Every hue moved by `turn` of the circle: 1 / 3 makes red green, 0 or 1 is the image.
 
@@ -72,6 +87,7 @@ def hue(x: Images, turn: Amount) -> Images:
     return jnp.clip(y, 0, 1).astype(x.dtype)
 
 
+@on_meshes
 def greyscale(x: Images) -> Images:
     """The luma of each pixel in every channel.
 
@@ -82,6 +98,7 @@ def greyscale(x: Images) -> Images:
     return jnp.broadcast_to(luma(x), x.shape).astype(x.dtype)
 
 
+@on_meshes
 def colour_jitter(
     x: Images,
     *,
@@ -93,17 +110,22 @@ def colour_jitter(
 ) -> Images:
     """The four in `order`, in which 0 to 3 mean brightness, contrast, saturation and hue; traced numbers will do.
 
+    Raises: ValueError for a saturation or hue of images that have none, of other than one or three channels.
+
     >>> colour_jitter(jnp.full((1, 1, 1, 3), 0.25), brightness=2.0).ravel().round(3).tolist()
     [0.5, 0.5, 0.5]
     """
-    x = colours("colour_jitter", x)
+    x = floating_images("colour_jitter", x)
     given = dict(zip(STEPS, (brightness, contrast, saturation, hue)))
+    _refuse_colour("colour_jitter", x, saturation=concrete_or(saturation) != 1, hue=concrete_or(hue) != 0)
     factors = [amounts("colour_jitter", what, value, x)[:, 0, 0, 0] for what, value in given.items()]
-    steps = [lambda v, f=f, factor=factor: f(v, factor) for f, factor in zip(_FUNCTIONS, factors)]
-    one = lambda v, step: (jax.lax.switch(step, steps, v), None)
-    return jax.lax.scan(one, x, jnp.asarray(order))[0]
+    order = jnp.asarray(order)
+    if order.ndim != 1 or not jnp.issubdtype(order.dtype, jnp.integer):
+        raise ValueError(f"colour_jitter: order is {_check.describe(order)}; give integers from 0 to 3 in a row")
+    return _jittered(x, jnp.stack(factors), order)
 
 
+@on_meshes
 def random_colour_jitter(
     key: Array,
     x: Images,
@@ -117,82 +139,85 @@ def random_colour_jitter(
 
     Args:
         brightness, contrast, saturation: factors are uniform in 1 ± this, not below 0.
-        hue: turns are uniform in ± this, at most 0.5.
+        hue: turns are uniform in ± this, at most 0.5. All four are one number or one an image, and may be traced.
 
     >>> random_colour_jitter(jax.random.key(0), jnp.ones((2, 5, 7, 3)), brightness=0.4, hue=0.1).shape
     (2, 5, 7, 3)
     """
-    x = colours("random_colour_jitter", x)
+    name = "random_colour_jitter"
+    key, x = _check.random_key(name, key), floating_images(name, x)
     key, order_key = jax.random.split(key)
-    reach = dict(zip(STEPS, (brightness, contrast, saturation, hue)))
-    drawn = {}
-    for name, each in zip(STEPS, jax.random.split(key, 4)):
-        number("random_colour_jitter", name, reach[name], 0, 0.5 if name == "hue" else float("inf"))
-        middle = 0.0 if name == "hue" else 1.0
-        low = middle - reach[name] if name == "hue" else max(0.0, middle - reach[name])
-        drawn[name] = uniform(each, x, low, middle + reach[name])
-    if not any(reach.values()):
+    given = dict(zip(STEPS, (brightness, contrast, saturation, hue)))
+    used, drawn = [], []
+    for i, (what, each) in enumerate(zip(STEPS, jax.random.split(key, 4))):
+        far = reach(name, what, given[what], x, low=0, high=0.5 if what == "hue" else float("inf"))
+        drawn.append(uniform(each, x, -far, far) if what == "hue" else uniform(each, x, *_around_one(far)))
+        used += [i] if concrete_or(far) != 0 else []  # what does nothing is not computed
+    _refuse_colour(name, x, saturation=2 in used, hue=3 in used)
+    if not used:
         return x
-    used = [i for i, name in enumerate(STEPS) if reach[name]]  # what does nothing is not computed
-    order = jax.random.permutation(order_key, jnp.array(used))
-    return colour_jitter(x, **drawn, order=order)
+    return _jittered(x, jnp.stack(drawn), jax.random.permutation(order_key, jnp.array(used)))
 
 
+@on_meshes
 def random_brightness(key: Array, x: Images, amount: float) -> Images:
     """`brightness` by each image's own factor, uniform in 1 ± `amount`.
 
     >>> random_brightness(jax.random.key(0), jnp.ones((2, 5, 7, 3)), 0.4).shape
     (2, 5, 7, 3)
     """
-    x = colours("random_brightness", x)
+    key, x = _check.random_key("random_brightness", key), floating_images("random_brightness", x)
     return brightness(x, factor_around_one("random_brightness", key, x, amount))
 
 
+@on_meshes
 def random_contrast(key: Array, x: Images, amount: float) -> Images:
     """`contrast` by each image's own factor, uniform in 1 ± `amount`.
 
     >>> random_contrast(jax.random.key(0), jnp.ones((2, 5, 7, 3)), 0.4).shape
     (2, 5, 7, 3)
     """
-    x = colours("random_contrast", x)
+    key, x = _check.random_key("random_contrast", key), floating_images("random_contrast", x)
     return contrast(x, factor_around_one("random_contrast", key, x, amount))
 
 
+@on_meshes
 def random_saturation(key: Array, x: Images, amount: float) -> Images:
     """`saturation` by each image's own factor, uniform in 1 ± `amount`.
 
     >>> random_saturation(jax.random.key(0), jnp.ones((2, 5, 7, 3)), 0.4).shape
     (2, 5, 7, 3)
     """
-    x = colours("random_saturation", x)
+    key, x = _check.random_key("random_saturation", key), colours("random_saturation", x)
     return saturation(x, factor_around_one("random_saturation", key, x, amount))
 
 
+@on_meshes
 def random_hue(key: Array, x: Images, amount: float) -> Images:
     """`hue` by each image's own turn, uniform in ± `amount`.
 
     >>> random_hue(jax.random.key(0), jnp.ones((2, 5, 7, 3)), 0.1).shape
     (2, 5, 7, 3)
     """
-    x = colours("random_hue", x)
-    number("random_hue", "amount", amount, 0, 0.5)
+    key, x = _check.random_key("random_hue", key), colours("random_hue", x)
+    amount = reach("random_hue", "amount", amount, x, low=0, high=0.5)
     return hue(x, uniform(key, x, -amount, amount))
 
 
+@on_meshes
 def random_greyscale(key: Array, x: Images, *, probability: float = 0.1) -> Images:
     """Each image made grey with that probability.
 
     >>> random_greyscale(jax.random.key(0), jnp.ones((2, 5, 7, 3))).shape
     (2, 5, 7, 3)
     """
-    x = colours("random_greyscale", x)
+    key, x = _check.random_key("random_greyscale", key), colours("random_greyscale", x)
     return sometimes("random_greyscale", key, probability, x, greyscale(x))
 
 
 def factor_around_one(name: str, key: Array, x: Array, amount: float) -> Array:
     """A factor an image, uniform from max(0, 1 − amount) to 1 + amount."""
-    number(name, "amount", amount, 0)
-    return uniform(key, x, max(0.0, 1 - amount), 1 + amount)
+    return uniform(key, x, *_around_one(reach(name, "amount", amount, x, low=0)))
 
 
 def blend(x: Array, reference: Array, factor: Array) -> Array:
@@ -211,8 +236,8 @@ def luma(x: Array) -> Array:
 
 def mean_luma(x: Array) -> Array:
     """Its mean over each image, `(n, 1, 1, 1)`; columns are summed first, so that the channels stay innermost."""
-    columns = widened(x).sum(1)  # (n, w, c)
-    weights = jnp.array(LUMA if x.shape[-1] == 3 else (1.0,), columns.dtype)
+    columns, c = widened(x).sum(1), x.shape[-1]  # (n, w, c)
+    weights = jnp.array([[LUMA if c == 3 else (1.0,) if c == 1 else (1 / c,) * c]], columns.dtype)  # (1, 1, c)
     return (columns * weights).sum((1, 2))[:, None, None, None] / (x.shape[1] * x.shape[2])
 
 
@@ -227,7 +252,40 @@ def _hue(red: Array, green: Array, blue: Array) -> tuple[Array, Array, Array]:
     chroma = value - jnp.minimum(jnp.minimum(red, green), blue)
     safe = jnp.where(chroma > 0, chroma, 1)
     pick = lambda *by: jnp.where(value == red, by[0], jnp.where(value == green, by[1], by[2]))
-    return pick(0, 2, 4) + pick(green - blue, blue - red, red - green) / safe, chroma, value
+    return pick(0.0, 2.0, 4.0) + pick(green - blue, blue - red, red - green) / safe, chroma, value
 
 
-_FUNCTIONS = (brightness, contrast, saturation, hue)
+def concrete_or(value: Any) -> Any:
+    """The number where one is known, else None, which no number is equal to."""
+    return None if np.ndim(value) else concrete(value)
+
+
+def _around_one(far: Any) -> tuple[Any, Any]:
+    return (jnp.maximum(0.0, 1 - far) if isinstance(far, Array) else max(0.0, 1 - far)), 1 + far
+
+
+def _refuse_colour(name: str, x: Array, **asked: bool) -> None:
+    """Refuse what needs colour of images that have none."""
+    if any(asked.values()) and not has_colours(x):
+        words = " and ".join(word for word, needed in asked.items() if needed)
+        raise ValueError(f"{name}: x is {_check.describe(x)}; {words} needs 1 channel (grey) or 3 (red, green, blue)")
+
+
+def _step(number: int, x: Array, factors: Array) -> Array:
+    if number > 1 and not has_colours(x):
+        return x
+    return (brightness, contrast, saturation, hue)[number](x, factors[number])
+
+
+_CHOICES = tuple(partial(_step, number) for number in range(len(STEPS)))
+
+
+def _next(carry: tuple[Array, Array], number: Array) -> tuple[tuple[Array, Array], None]:
+    x, factors = carry
+    return (jax.lax.switch(number, _CHOICES, x, factors), factors), None
+
+
+@jax.jit
+def _jittered(x: Array, factors: Array, order: Array) -> Array:
+    """The steps in that order, by factors `(4, n)`. All functions within are always the same: jax compiles them once."""
+    return jax.lax.scan(_next, (x, factors), order)[0][0]

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
-from ._amounts import floating_images
-from ._amounts import sometimes as _sometimes
+from jaxcnn.functional import _check
+
+from ._amounts import coins, floating_images
+from ._meshes import on_meshes
 
 Augment = Callable[[Array, Array], Array]  # (key, images) → images
 
@@ -26,6 +29,7 @@ def compose(*steps: Augment) -> Augment:
         raise TypeError(f"compose: {wrong!r} is no function; give functions of a key and images")
 
     def pipeline(key: Array, x: Array) -> Array:
+        key = _check.random_key("compose", key)
         for number, step in enumerate(steps):
             x = step(jax.random.fold_in(key, number), x)
         return x
@@ -34,7 +38,10 @@ def compose(*steps: Augment) -> Augment:
 
 
 def sometimes(step: Augment, *, probability: float = 0.5) -> Augment:
-    """The step for each image with that probability; it must keep the size.
+    """The step for each image with that probability; it must keep the size and take each image on its own.
+
+    The step computes every image. The derivative of one that stays as it is does not go through the step, so that a NaN there
+    stays there.
 
     >>> import jax.numpy as jnp
     >>> from jaxcnn.augment import equalize
@@ -43,10 +50,20 @@ def sometimes(step: Augment, *, probability: float = 0.5) -> Augment:
     """
 
     def either(key: Array, x: Array) -> Array:
-        x, (key, step_key) = floating_images("sometimes", x), jax.random.split(key)
-        y = step(step_key, x)
+        x, (key, step_key) = floating_images("sometimes", x), jax.random.split(_check.random_key("sometimes", key))
+        chosen = coins("sometimes", key, probability, x)
+        y = step(step_key, differentiated_where(chosen, x))
         if y.shape != x.shape:
             raise ValueError(f"sometimes: the step makes {y.shape} of {x.shape}; it must keep the shape")
-        return _sometimes("sometimes", key, probability, x, y)
+        return _chosen(x, y, chosen)
 
     return either
+
+
+@on_meshes
+def differentiated_where(chosen: Array, x: Array) -> Array:
+    """x, of which only the images that are chosen have a derivative."""
+    return jnp.where(chosen.reshape(-1, *(1,) * (x.ndim - 1)), x, jax.lax.stop_gradient(x))
+
+
+_chosen = on_meshes(lambda x, y, chosen: jnp.where(chosen[:, None, None, None], y, x))

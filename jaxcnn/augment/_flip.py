@@ -8,8 +8,10 @@ from jaxtyping import Int, Shaped
 from jaxcnn.functional import _check
 
 from ._amounts import sometimes
+from ._meshes import on_meshes
 
 
+@on_meshes
 def flip_left_right(x: Shaped[Array, "n h w c"]) -> Shaped[Array, "n h w c"]:
     """The images seen in a mirror: columns in the other order.
 
@@ -20,6 +22,7 @@ def flip_left_right(x: Shaped[Array, "n h w c"]) -> Shaped[Array, "n h w c"]:
     return _check.images("flip_left_right", x, 2)[:, :, ::-1]
 
 
+@on_meshes
 def flip_up_down(x: Shaped[Array, "n h w c"]) -> Shaped[Array, "n h w c"]:
     """The images upside down: rows in the other order.
 
@@ -30,6 +33,7 @@ def flip_up_down(x: Shaped[Array, "n h w c"]) -> Shaped[Array, "n h w c"]:
     return _check.images("flip_up_down", x, 2)[:, ::-1]
 
 
+@on_meshes
 def random_flip_left_right(
     key: Array, x: Shaped[Array, "n h w c"], *, probability: float = 0.5
 ) -> Shaped[Array, "n h w c"]:
@@ -39,10 +43,11 @@ def random_flip_left_right(
     >>> random_flip_left_right(jax.random.key(0), jnp.ones((2, 5, 7, 3))).shape
     (2, 5, 7, 3)
     """
-    x = _check.images("random_flip_left_right", x, 2)
+    key, x = _check.random_key("random_flip_left_right", key), _check.images("random_flip_left_right", x, 2)
     return sometimes("random_flip_left_right", key, probability, x, x[:, :, ::-1])
 
 
+@on_meshes
 def random_flip_up_down(
     key: Array, x: Shaped[Array, "n h w c"], *, probability: float = 0.5
 ) -> Shaped[Array, "n h w c"]:
@@ -52,10 +57,11 @@ def random_flip_up_down(
     >>> random_flip_up_down(jax.random.key(0), jnp.ones((2, 5, 7, 3))).shape
     (2, 5, 7, 3)
     """
-    x = _check.images("random_flip_up_down", x, 2)
+    key, x = _check.random_key("random_flip_up_down", key), _check.images("random_flip_up_down", x, 2)
     return sometimes("random_flip_up_down", key, probability, x, x[:, ::-1])
 
 
+@on_meshes
 def alternating_flip_left_right(
     key: Array, x: Shaped[Array, "n h w c"], index: Int[Array, " n"], epoch: Int[Array, ""] | int
 ) -> Shaped[Array, "n h w c"]:
@@ -77,12 +83,27 @@ def alternating_flip_left_right(
     >>> np.array_equal(two, one[:, :, ::-1]), np.array_equal(three, one)
     (True, True)
     """
+    key = _check.random_key("alternating_flip_left_right", key)
     x, index = _check.images("alternating_flip_left_right", x, 2), jnp.asarray(index)
     if index.shape != x.shape[:1]:
         found = _check.describe(index)
         raise ValueError(f"alternating_flip_left_right: index is {found}; give {len(x)}, one for each image")
     if not jnp.issubdtype(index.dtype, jnp.integer):
         raise TypeError(f"alternating_flip_left_right: index is {_check.describe(index)}; it must hold integers")
-    coin = jax.vmap(lambda i: jax.random.bernoulli(jax.random.fold_in(key, i)))(index)
-    mirrored = (coin + jnp.asarray(epoch)) % 2 == 1
+    epoch = jnp.asarray(epoch)
+    if epoch.shape or not jnp.issubdtype(epoch.dtype, jnp.integer):
+        raise TypeError(f"alternating_flip_left_right: epoch is {_check.describe(epoch)}; it must be one integer")
+    mirrored = (_coins(key, index).astype(jnp.int32) + (epoch % 2).astype(jnp.int32)) % 2 == 1
     return jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
+
+
+@jax.jit
+def _coins(key: Array, index: Array) -> Array:
+    """A coin for the number of each image, the same in every batch.
+
+    The keys of other generators than threefry make the bits of a whole batch from its first key under `vmap`, so they are
+    taken one after the other.
+    """
+    coin = lambda i: jax.random.bernoulli(jax.random.fold_in(key, i))
+    one_by_one = "rbg" in str(jax.random.key_impl(key))
+    return jax.lax.map(coin, index) if one_by_one else jax.vmap(coin)(index)

@@ -17,7 +17,8 @@ from jaxtyping import Float
 from jaxcnn.functional import _check
 from jaxcnn.functional._widened import widened
 
-from ._amounts import colours, number
+from ._amounts import floating_images, reach
+from ._meshes import on_meshes
 
 
 class ColourComponents(NamedTuple):
@@ -55,28 +56,33 @@ def colour_components(images: np.ndarray) -> ColourComponents:
     return ColourComponents(values, vectors * np.sign(vectors[largest, np.arange(len(largest))]))
 
 
+@on_meshes
 def fancy_pca(
     x: Float[Array, "n h w c"], alpha: Float[Array, "n c"], components: ColourComponents
 ) -> Float[Array, "n h w c"]:
     """Each image with `Σ alpha_i · values_i · vectors_i` added to all its pixels; clipped to [0, 1].
 
+    Images of any number of channels, with the components of as many.
+
     >>> grey = ColourComponents(np.array([1.0, 0.0, 0.0]), np.full((3, 3), 0.5))
     >>> fancy_pca(jnp.zeros((1, 1, 1, 3)), jnp.array([[0.5, 0.0, 0.0]]), grey).ravel().tolist()
     [0.25, 0.25, 0.25]
     """
-    x = colours("fancy_pca", x)
+    x = floating_images("fancy_pca", x)
     n, channels = x.shape[0], x.shape[-1]
     alpha = _check.array("fancy_pca", "alpha", alpha)
     if alpha.shape != (n, channels):
         raise ValueError(f"fancy_pca: alpha is {_check.describe(alpha)}; it must have the shape {(n, channels)}")
-    values, vectors = (np.asarray(part) for part in components)
-    if values.shape != (channels,) or vectors.shape != (channels, channels):
-        raise ValueError(f"fancy_pca: the components are {vectors.shape}; x has {channels} channels")
+    values, vectors = components
+    if np.shape(values) != (channels,) or np.shape(vectors) != (channels, channels):
+        raise ValueError(f"fancy_pca: the components are {np.shape(vectors)}; x has {channels} channels")
     wide = widened(x)
-    added = (alpha.astype(wide.dtype)[:, None] * jnp.asarray(vectors * values, wide.dtype)).sum(-1)  # (n, c)
+    scaled = jnp.asarray(vectors * values[None], wide.dtype)[None]  # (1, c, c)
+    added = (alpha.astype(wide.dtype)[:, None] * scaled).sum(-1)  # (n, c)
     return jnp.clip(wide + added[:, None, None], 0, 1).astype(x.dtype)
 
 
+@on_meshes
 def random_fancy_pca(
     key: Array, x: Float[Array, "n h w c"], components: ColourComponents, *, deviation: float = 0.1
 ) -> Float[Array, "n h w c"]:
@@ -85,7 +91,7 @@ def random_fancy_pca(
     >>> random_fancy_pca(jax.random.key(0), jnp.ones((2, 5, 7, 3)), ColourComponents(np.ones(3), np.eye(3))).shape
     (2, 5, 7, 3)
     """
-    x = colours("random_fancy_pca", x)
-    number("random_fancy_pca", "deviation", deviation, 0)
-    alpha = deviation * jax.random.normal(key, (x.shape[0], x.shape[-1]), widened(x).dtype)
-    return fancy_pca(x, alpha, components)
+    key, x = _check.random_key("random_fancy_pca", key), floating_images("random_fancy_pca", x)
+    deviation = reach("random_fancy_pca", "deviation", deviation, x, low=0)
+    deviation = deviation[:, None] if np.ndim(deviation) else deviation
+    return fancy_pca(x, deviation * jax.random.normal(key, (x.shape[0], x.shape[-1]), widened(x).dtype), components)

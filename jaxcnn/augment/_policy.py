@@ -3,9 +3,12 @@
 Each image of a batch gets its own operation. A switch under `vmap` would compute every operation for every image, so they are
 gathered into three that have the operation as numbers: one affine map (a matrix), one blend (a reference and a factor), one tone
 curve. Pixels from outside are black, the nearest pixel is taken, and pixels are not rounded between operations.
+
+All of the three compute every image, and the results are chosen from. An image and its amount have a derivative only through the
+one that is chosen: elsewhere a NaN would come back as 0 · NaN. Saturation leaves images of other than three channels.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +16,15 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxcnn.functional import _check
+from jaxcnn.functional._numbers import scalar
 from jaxcnn.functional._widened import widened
+from jaxcnn.geometry import per_axis
 
-from ._affine import affine
-from ._amounts import amounts, colours, number
+from ._affine import Fill, affine
+from ._amounts import amounts, colour, floating_images, has_colours, reach
 from ._colour import Images, blend, luma, mean_luma
+from ._compose import differentiated_where
+from ._meshes import on_meshes
 from ._sharpness import smooth
 from ._tone import autocontrast, equalize, posterize, solarize
 
@@ -38,20 +45,21 @@ class Space(NamedTuple):
     bits: int
 
 
-def apply_operation(x: Images, operation: Int[Array, " n"], amount: Float[Array, " n"], *, fill: float = 0.0) -> Images:
+@on_meshes
+def apply_operation(x: Images, operation: Int[Array, " n"], amount: Float[Array, " n"], *, fill: Fill = 0.0) -> Images:
     """Each image under its own operation, a number in `augment.OPERATIONS`, by its own amount.
 
     Args:
         amount: tangent of the angle (shear, about the first corner), pixels (translate), degrees counter-clockwise (rotate),
             factor (brightness, saturation, contrast, sharpness), bits kept (posterize), threshold (solarize); else nothing.
-        fill: the colour of what comes from outside.
+        fill: the colour of what comes from outside, one number or one a channel.
 
     >>> x = jnp.full((2, 5, 7, 3), 0.25)
     >>> y = apply_operation(x, jnp.array([0, OPERATIONS.index("brightness")]), jnp.array([0.0, 2.0]))
     >>> y[:, 0, 0, 0].tolist()
     [0.25, 0.5]
     """
-    x = colours("apply_operation", x)
+    x = floating_images("apply_operation", x)
     operation = _check.array("apply_operation", "operation", operation)
     if operation.shape not in ((), x.shape[:1]) or not jnp.issubdtype(operation.dtype, jnp.integer):
         raise ValueError(
@@ -60,51 +68,74 @@ def apply_operation(x: Images, operation: Int[Array, " n"], amount: Float[Array,
         )
     amount = amounts("apply_operation", "amount", amount, x)
     which = jnp.broadcast_to(operation, x.shape[:1])
-    y = affine(x, *_maps(which, amount[:, 0, 0, 0], *x.shape[1:3]), method="nearest", fill=fill)
-    # all from x, not one from the other: XLA would compute the map anew for every pixel that a later step looks at
-    results = {**_blends(x, which, amount), **_tones(x, amount)}
-    for names, result in results.items():
-        chosen = jnp.isin(which, jnp.array([NUMBER[name] for name in names]))
-        y = jnp.where(chosen[:, None, None, None], result, y)
-    return y
+    return _applied(x, which, amount, colour("apply_operation", "fill", fill, x))
 
 
+@on_meshes
 def rand_augment(
-    key: Array, x: Images, *, count: int = 2, magnitude: float = 9, bins: int = 31, fill: float = 0.0
+    key: Array, x: Images, *, count: int = 2, magnitude: float = 9, bins: int = 31, fill: Fill = 0.0
 ) -> Images:
     """`count` random operations on each image, one after the other, all as strong as `magnitude` of `bins` says.
+
+    Args:
+        magnitude: from 0 to bins − 1, one number or one an image; a traced one passes unchecked.
+        fill: as `apply_operation`.
 
     >>> jax.jit(rand_augment)(jax.random.key(0), jnp.ones((2, 8, 9, 3))).shape
     (2, 8, 9, 3)
     """
-    x = colours("rand_augment", x)
-    number("rand_augment", "bins", bins, 2)
-    number("rand_augment", "magnitude", magnitude, 0, bins - 1)
-    number("rand_augment", "count", count, 0)
-    across = 150 / 331
-    space = Space(0.3, (across * x.shape[1], across * x.shape[2]), 30, 0.9, 4)
-
-    def step(x: Array, key: Array) -> tuple[Array, None]:
-        which, sign = _drawn(key, x)
-        amount = _amount(which, jnp.full(sign.shape, magnitude / (bins - 1), sign.dtype), sign, space)
-        return apply_operation(x, which, amount, fill=fill), None
-
-    return jax.lax.scan(step, x, jax.random.split(key, count))[0]
+    key, x = _check.random_key("rand_augment", key), floating_images("rand_augment", x)
+    bins = scalar("rand_augment", "bins", bins, low=2)
+    most = float("inf") if isinstance(bins, Array) else bins - 1
+    magnitude = reach("rand_augment", "magnitude", magnitude, x, low=0, high=most)
+    (count,) = per_axis(count, 1, what="count", name="rand_augment", least=0)
+    level = jnp.broadcast_to(jnp.asarray(magnitude / (bins - 1), widened(x).dtype), x.shape[:1])
+    return _steps(x, jax.random.split(key, count), level, colour("rand_augment", "fill", fill, x))
 
 
-def trivial_augment(key: Array, x: Images, *, bins: int = 31, fill: float = 0.0) -> Images:
+@on_meshes
+def trivial_augment(key: Array, x: Images, *, bins: int = 31, fill: Fill = 0.0) -> Images:
     """One random operation on each image, as strong as chance will have it (TrivialAugmentWide).
 
     >>> jax.jit(trivial_augment)(jax.random.key(0), jnp.ones((2, 8, 9, 3))).shape
     (2, 8, 9, 3)
     """
-    x = colours("trivial_augment", x)
-    number("trivial_augment", "bins", bins, 2)
+    key, x = _check.random_key("trivial_augment", key), floating_images("trivial_augment", x)
+    bins = scalar("trivial_augment", "bins", bins, low=2)
     key, level_key = jax.random.split(key)
     which, sign = _drawn(key, x)
     level = jax.random.randint(level_key, which.shape, 0, bins).astype(sign.dtype) / (bins - 1)
     amount = _amount(which, level, sign, Space(0.99, (32, 32), 135, 0.99, 6))
-    return apply_operation(x, which, amount, fill=fill)
+    return _applied(x, which, amount[:, None, None, None], colour("trivial_augment", "fill", fill, x))
+
+
+def _step(carry: tuple[Array, Array, Array], key: Array) -> tuple[tuple[Array, Array, Array], None]:
+    """One random operation on each image, at its level from 0 to 1."""
+    x, level, fill = carry
+    across = 150 / 331
+    space = Space(0.3, (across * x.shape[1], across * x.shape[2]), 30, 0.9, 4)
+    which, sign = _drawn(key, x)
+    amount = _amount(which, level, sign, space)
+    return (_applied(x, which, amount[:, None, None, None], fill), level, fill), None
+
+
+@jax.jit
+def _steps(x: Array, keys: Array, level: Array, fill: Array) -> Array:
+    """The function within the scan is always the same: jax compiles it once."""
+    return jax.lax.scan(_step, (x, level, fill), keys)[0][0]
+
+
+@jax.jit
+def _applied(x: Array, which: Array, amount: Array, fill: Array) -> Array:
+    """The operations `which` (n,) by amounts `(n, 1, 1, 1)`, with the colour `()` or `(1, 1, 1, c)` from outside."""
+    maps = _maps(which, amount[:, 0, 0, 0], *x.shape[1:3])
+    y = affine(x, *maps, method="nearest", fill=fill.reshape(-1) if fill.ndim else fill)
+    # all from x, not one from the other: XLA would compute the map anew for every pixel that a later step looks at
+    for names, result in _RESULTS:
+        chosen = jnp.isin(which, jnp.array([NUMBER[name] for name in names]))
+        x_here, amount_here = (differentiated_where(chosen, v) for v in (x, amount))
+        y = jnp.where(chosen[:, None, None, None], result(x_here, which, amount_here), y)
+    return y
 
 
 def _drawn(key: Array, x: Array) -> tuple[Array, Array]:
@@ -141,20 +172,20 @@ def _maps(which: Array, amount: Array, h: int, w: int) -> tuple[Array, Array]:
     return matrix, jnp.stack([down, across], -1)
 
 
-def _blends(x: Array, which: Array, amount: Array) -> dict[tuple[str, ...], Array]:
+def _blended(x: Array, which: Array, amount: Array) -> Array:
     """One blend for the four, with the reference of each image's own."""
-    reference = jnp.zeros_like(widened(x))
-    references = {"saturation": luma(x), "contrast": mean_luma(x), "sharpness": smooth(x)}
+    wide = widened(x)
+    reference = jnp.zeros_like(wide)
+    references = {"saturation": luma(x) if has_colours(x) else wide, "contrast": mean_luma(x), "sharpness": smooth(x)}
     for name, value in references.items():
         reference = jnp.where((which == NUMBER[name])[:, None, None, None], value, reference)
-    return {("brightness", *references): blend(x, reference, amount)}
+    return blend(x, reference, amount)
 
 
-def _tones(x: Array, amount: Array) -> dict[tuple[str, ...], Array]:
-    flat = amount[:, 0, 0, 0]
-    return {
-        ("posterize",): posterize(x, flat),
-        ("solarize",): solarize(x, flat),
-        ("autocontrast",): autocontrast(x),
-        ("equalize",): equalize(x),
-    }
+_RESULTS: tuple[tuple[tuple[str, ...], Any], ...] = (
+    (("brightness", "saturation", "contrast", "sharpness"), _blended),
+    (("posterize",), lambda x, which, amount: posterize(x, amount[:, 0, 0, 0])),
+    (("solarize",), lambda x, which, amount: solarize(x, amount[:, 0, 0, 0])),
+    (("autocontrast",), lambda x, which, amount: autocontrast(x)),
+    (("equalize",), lambda x, which, amount: equalize(x)),
+)

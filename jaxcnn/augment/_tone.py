@@ -5,16 +5,17 @@ The numbers are Pillow's ImageOps on 8-bit images: where a curve needs levels, p
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
 
 from jaxcnn.functional._widened import widened
 
 from ._amounts import amounts, floating_images
 from ._colour import Amount, Images
+from ._meshes import on_meshes
 
 LEVELS = 256
 
 
+@on_meshes
 def invert(x: Images) -> Images:
     """The negative, 1 − x.
 
@@ -24,6 +25,7 @@ def invert(x: Images) -> Images:
     return 1 - floating_images("invert", x)
 
 
+@on_meshes
 def solarize(x: Images, threshold: Amount) -> Images:
     """Pixels from the threshold up inverted.
 
@@ -31,10 +33,11 @@ def solarize(x: Images, threshold: Amount) -> Images:
     [0.25, 0.25]
     """
     x = floating_images("solarize", x)
-    return jnp.where(x >= amounts("solarize", "threshold", threshold, x), 1 - x, x)
+    return jnp.where(widened(x) >= amounts("solarize", "threshold", threshold, x), 1 - x, x)
 
 
-def posterize(x: Images, bits: int | Float[Array, " n"]) -> Images:
+@on_meshes
+def posterize(x: Images, bits: Amount) -> Images:
     """Only the first `bits` of the eight bits of each colour kept.
 
     >>> (posterize(jnp.array([100.0, 200.0]).reshape(1, 1, 2, 1) / 255, 1) * 255).ravel().tolist()
@@ -45,8 +48,11 @@ def posterize(x: Images, bits: int | Float[Array, " n"]) -> Images:
     return (jnp.floor(_levels(x) / step) * step / 255).astype(x.dtype)
 
 
+@on_meshes
 def autocontrast(x: Images) -> Images:
     """Each channel of each image stretched from 0 to 1; a flat one stays.
+
+    The darkest and the lightest pixel count, so one that is NaN or infinite may spread over its own channel of its own image.
 
     >>> autocontrast(jnp.array([0.25, 0.5, 0.75]).reshape(1, 1, 3, 1)).ravel().tolist()
     [0.0, 0.5, 1.0]
@@ -58,23 +64,27 @@ def autocontrast(x: Images) -> Images:
     return jnp.where(flat, wide, (wide - low) / jnp.where(flat, 1, high - low)).astype(x.dtype)
 
 
+@on_meshes
 def equalize(x: Images) -> Images:
     """Each channel of each image on the curve that makes its levels about equally frequent; fewer than 256 pixels stay.
+
+    A NaN stays one, and counts as black on the curve of its own channel.
 
     >>> equalize(jnp.ones((1, 5, 5, 1))).min().item()
     1.0
     """
     x = floating_images("equalize", x)
     n, h, w, c = x.shape
-    levels = _levels(x).astype(jnp.int32)
-    row = jnp.arange(n)[:, None, None, None] * c + jnp.arange(c)  # a histogram for each image and channel
+    missing = jnp.isnan(x)
+    levels = jnp.where(missing, 0, _levels(x)).astype(jnp.int32)
+    row = jnp.arange(n)[:, None, None, None] * c + jnp.arange(c)[None, None, None]  # a histogram an image and channel
     count = jnp.zeros((n * c, LEVELS), jnp.int32).at[row, levels].add(1)
     last = jnp.take_along_axis(count, (LEVELS - 1 - (count[:, ::-1] > 0).argmax(-1))[:, None], 1)
     step = (h * w - last) // 255  # (n · c, 1)
     before = jnp.cumsum(count, -1) - count
     curve = jnp.minimum((before + step // 2) // jnp.maximum(step, 1), 255)
-    curve = jnp.where(step == 0, jnp.arange(LEVELS), curve)
-    return (curve[row, levels] / 255).astype(x.dtype)
+    curve = jnp.where(step == 0, jnp.arange(LEVELS, dtype=curve.dtype)[None], curve)
+    return jnp.where(missing, x, (curve[row, levels].astype(widened(x).dtype) / 255).astype(x.dtype))
 
 
 def _levels(x: Array) -> Array:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -67,12 +67,20 @@ def ordered(name: str, x: Array) -> None:
 
 
 def random_key(name: str, key: Any) -> Array:
-    """Refuse what is no random key, new (`jax.random.key`) or old (`jax.random.PRNGKey`)."""
-    typed = hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-    if not typed and not (hasattr(key, "dtype") and key.dtype == jnp.uint32 and key.shape == (2,)):
-        what = describe(key) if hasattr(key, "dtype") and hasattr(key, "shape") else f"a {type(key).__name__}"
+    """Refuse what is no random key of any generator, new (`jax.random.key`) or of the default one, old (`jax.random.PRNGKey`)."""
+    is_array = hasattr(key, "dtype") and hasattr(key, "shape")
+    typed = is_array and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    generator: str = jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
+    if not typed and not (is_array and key.dtype == jnp.uint32 and key.shape == _old_key_shape(generator)):
+        what = describe(key) if is_array else f"a {type(key).__name__}"
         raise TypeError(f"{name}: key is {what}; it must be one random key, as jax.random.key(0)")
     return key
+
+
+@cache
+def _old_key_shape(generator: str) -> tuple[int, ...]:
+    """`(2,)` of "threefry2x32", `(4,)` of "rbg"."""
+    return jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0, impl=generator))).shape
 
 
 def one_of(name: str, what: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ centres of the border pixels). Reference: Jaderberg et al., Spatial transformer 
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from functools import reduce
 
@@ -26,6 +27,7 @@ from jaxcnn.geometry import per_axis
 
 from . import _check
 from ._broadcast import of_rank
+from ._numbers import one_or_each
 from ._widened import widened
 from .engine import placed
 
@@ -73,6 +75,8 @@ def grid_sample(
 ) -> Float[Array, "n *outputs c"]:
     """The colours of each image at its own points, in the dtype of x, differentiable in x and grid.
 
+    A point sees the 1, 4 or 16 pixels around it, those whose weight is 0 because it lies on a pixel's centre too: a NaN
+    among them makes it NaN, as PyTorch's does. What it does not see, it does not spread.
     A NaN coordinate gives NaN, as does an infinite one with "reflection". Where the derivative in the grid jumps (at pixel
     centres, at the border) it is that of one side, which need not be PyTorch's; with "nearest" it is 0.
 
@@ -112,9 +116,11 @@ def rotate(
 ) -> Float[Array, "n h w c"]:
     """Turns the images counter-clockwise about their centre; the size stays, and what comes from outside has the colour `fill`.
 
+    Which pixels a pixel sees is what `grid_sample` says.
+
     Args:
-        degrees: one angle, or one an image; differentiable.
-        fill: one number, or one a channel.
+        degrees: one finite angle, or one an image; differentiable.
+        fill: one number, or one a channel; differentiable, and NaN marks what comes from outside.
 
     Raises: ValueError for an unknown method or shapes that do not fit. TypeError for x that is not floating point.
 
@@ -124,16 +130,14 @@ def rotate(
     x = _check.images("rotate", x, 2)
     _check.floating("rotate", x)
     _check.one_of("rotate", "method", method, METHODS)
-    angle, colour = jnp.asarray(degrees, widened(x).dtype), jnp.asarray(fill, widened(x).dtype)
-    for what, v, axis, count in (("degrees", angle, "images", x.shape[0]), ("fill", colour, "channels", x.shape[-1])):
-        if v.shape not in ((), (count,)):
-            raise ValueError(
-                f"rotate: {what} is {_check.describe(v)}; give one number, or {count}, one for each of the {axis}"
-            )
-    angle = jnp.broadcast_to(jnp.deg2rad(angle), x.shape[:1])[:, None, None]
-    middle = [(n - 1) / 2 for n in x.shape[1:3]]
-    row, column = (jnp.arange(n, dtype=angle.dtype) - m for n, m in zip(x.shape[1:3], middle))
-    cosine, sine, row, column = jnp.cos(angle), jnp.sin(angle), row[None, :, None], column[None, None]
+    (n, h, w, c), dtype = x.shape, widened(x).dtype
+    angle = one_or_each("rotate", "degrees", degrees, n, "images", dtype, above=-math.inf, below=math.inf)
+    colour = one_or_each("rotate", "fill", fill, c, "channels", dtype, nan=True)
+    angle = jnp.broadcast_to(jnp.deg2rad(angle), (n,))[:, None, None]
+    middle = [(h - 1) / 2, (w - 1) / 2]
+    row = jnp.arange(h, dtype=dtype)[None, :, None] - middle[0]
+    column = jnp.arange(w, dtype=dtype)[None, None] - middle[1]
+    cosine, sine = jnp.cos(angle), jnp.sin(angle)
     at = jnp.stack([cosine * row + sine * column + middle[0], cosine * column - sine * row + middle[1]], -1)
     return sample(x, at, method=method, padding_mode="zeros", fill=colour)
 
@@ -148,12 +152,14 @@ def sample(
     fill: Array | float = 0.0,
     image: Array | None = None,
 ) -> Array:
-    """The colours at the points `at` (n, *outputs, axes), in pixels: pixel centres are whole numbers. "zeros" means `fill`.
+    """The colours at the points `at` (n, *outputs, axes), in pixels: pixel centres are whole numbers. "zeros" means `fill`:
+    one number, or one a channel on its last axis.
 
     `image` says which of the images each row of points is on, if not each on its own.
     """
     options = {"method": method, "padding_mode": padding_mode, "align_corners": align_corners}
     colour = jnp.asarray(fill, widened(x).dtype)
+    colour = colour.reshape(*(1,) * (at.ndim - 1), -1)  # (1, …, 1, c)
     if image is not None:
         return placed(_at_images, at, image, x, colour, **options)
     return placed(_at_points, x, at, colour, **options)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import Num
 
 from . import _check
@@ -118,7 +119,7 @@ def kind(dtype: Any) -> int:
 
 
 def _traced(value: Any) -> bool:
-    return isinstance(value, jax.core.Tracer) or (isinstance(value, jax.Array) and not value.is_fully_addressable)
+    return isinstance(value, Tracer) or (isinstance(value, jax.Array) and not value.is_fully_addressable)
 
 
 def _real(name: str, what: str, value: Any) -> None:

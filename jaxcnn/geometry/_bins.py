@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Bins:
         >>> Bins(((10, 7), None)).size
         (3, 1)
         """
-        return tuple(max(map(len, self._windows(axis))) for axis in range(self.rank))
+        return tuple(_longest(*bins) if bins else 1 for bins in self.axes)
 
     @property
     def taps(self) -> int:
@@ -53,10 +53,32 @@ class Bins:
         n, o = bins
         return range(output * n // o, -(-(output + 1) * n // o))
 
+    def bounds(self, axis: int, n: int) -> tuple[list[int], list[int]]:
+        """The first pixel of each output of an axis of `n` pixels, and the one behind its last.
+
+        >>> Bins(((10, 4),)).bounds(0, 10)
+        ([0, 2, 5, 7], [3, 5, 8, 10])
+        """
+        n, o = self.axes[axis] or (n, n)
+        return [i * n // o for i in range(o)], [-(-(i + 1) * n // o) for i in range(o)]
+
+    def transposed(self) -> "Bins":
+        """The outputs that see each pixel, which are bins again: of the outputs, as many as there were pixels.
+
+        >>> Bins(((10, 4),)).transposed()
+        Bins(axes=((4, 10),))
+        """
+        return Bins(tuple(bins and (bins[1], bins[0]) for bins in self.axes))
+
     def along(self, axis: int) -> "Bins":
         """One axis alone; the others stay."""
         return Bins(tuple(bins if a == axis else None for a, bins in enumerate(self.axes)))
 
-    def _windows(self, axis: int) -> list[range]:
-        bins = self.axes[axis]
-        return [self.pixels(axis, output) for output in range(bins[1] if bins else 1)]
+
+def _longest(n: int, o: int) -> int:
+    """Pixels of the longest of o bins of n pixels.
+
+    With n = q o + r output i begins (i r mod o) / o after a pixel, a multiple of gcd(r, o) / o, and reaches r / o beyond q more.
+    """
+    q, r = divmod(n, o)
+    return q + (0 if not r else 1 if r == gcd(r, o) else 2)

@@ -10,6 +10,7 @@ so with `span = (size − 1) · dilation + 1` there are `⌊(n + low + high − 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import index
 
 from ._padding import RULES
@@ -124,11 +125,8 @@ class Window:
         >>> Window.resolve(3, (4,), padding=1).overlap((4,))
         [[2, 3, 3, 2]]
         """
-        border = border or ((0, 0),) * self.rank
-        counts = []
-        for axis, (n, outputs, (low, high)) in enumerate(zip(space, self.output_size(space), border)):
-            counts.append([sum(-low <= p < n + high for p in self.pixels(axis, o)) for o in range(outputs)])
-        return counts
+        border = tuple(border or ((0, 0),) * self.rank)
+        return [list(_overlap(self, axis, n, *pair)) for axis, (n, pair) in enumerate(zip(space, border))]
 
     def along(self, axis: int) -> "Window":
         """The window of one axis alone: one pixel on the others, without padding.
@@ -161,6 +159,19 @@ class Window:
             pairs.append((before, n + k - 1 - before - ((o - 1) * s + 1)))
         ones = (1,) * self.rank
         return Transposed(Window(self.size, ones, tuple(pairs), self.dilation), self.stride)
+
+
+@lru_cache(256)
+def _overlap(window: Window, axis: int, n: int, low: int, high: int) -> tuple[int, ...]:
+    """How many taps of each output of an axis lie on pixels −low … n + high − 1."""
+    k, s, d, before = window.size[axis], window.stride[axis], window.dilation[axis], window.padding[axis][0]
+    outputs = max((n + sum(window.padding[axis]) - window.span[axis]) // s + 1, 0)
+    # the outputs that lie within see all k taps; the others are counted from the first tap on the pixels to the last
+    first = min(max(-(-(before - low) // s), 0), outputs)
+    past = min(max((n + high + before - window.span[axis]) // s + 1, first), outputs)
+    sees = lambda at: max(min(k - 1, (n + high - 1 - at) // d) - max(0, -((at + low) // d)) + 1, 0)
+    border = lambda start, stop: (sees(o * s - before) for o in range(start, stop))
+    return (*border(0, first), *(k,) * (past - first), *border(past, outputs))
 
 
 @dataclass(frozen=True)

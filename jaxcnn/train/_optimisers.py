@@ -148,8 +148,7 @@ def _muon(learning_rate: Any, momentum: float, weight_decay: Any) -> optax.Gradi
     return optax.contrib.muon(
         learning_rate,
         beta=momentum,
-        weight_decay=weight_decay,
-        weight_decay_mask=decays,
+        weight_decay=weight_decay,  # of the matrices: the rest goes by its AdamW, which has none
         muon_weight_dimension_numbers=lambda parameters: jax.tree.map(matrix, parameters),
     )
 

@@ -20,7 +20,9 @@ from jax import Array, lax
 
 from jaxcnn.geometry import Bins, Window
 
-from ..lowering import Run, join, runs, view
+from ..lowering import Run, join, on_image, runs, view
+from ._doubling import is_long
+from ._long import MOVES, first_taps, given_by_number, taken_by_number, won_axis
 from ._views import (
     NONE,
     RUNS,
@@ -32,6 +34,7 @@ from ._views import (
     reduce_window,
     seen,
     seers,
+    seers_most,
     take_row,
 )
 
@@ -79,7 +82,8 @@ def _by_rows(x: Array, window: Window | Bins, largest: bool) -> Array:
 
 def _covers(window: Window | Bins, space) -> bool:
     """Whether the first output sees every pixel of the image; as many taps as pixels do not say so."""
-    return all(set(window.pixels(axis, 0)).issuperset(range(n)) for axis, n in enumerate(space))
+    every = lambda n, pixels: len(pixels) >= n and (n == 1 or pixels.step == 1) and {0, n - 1}.issubset(pixels)
+    return all(every(n, window.pixels(axis, 0)) for axis, n in enumerate(space))
 
 
 def _whole(x: Array, largest: bool) -> Array:
@@ -108,13 +112,20 @@ def apart(function: Callable, *arrays: Array):
     return lax.cond(lax.optimization_barrier(np.True_), function, never, *arrays)
 
 
-def won(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
-    """The value and the tap of the winner.
+def plain(function: Callable, *arrays):
+    """`function(*arrays)`."""
+    return function(*arrays)
+
+
+def won(x: Array, *, window: Window | Bins, space, largest: bool, keep: Callable = plain) -> list[Array]:
+    """The value and the tap of the winner. `keep` calls what doubling joins runs by; on CPU it is `apart`.
 
     It is found axis by axis, the last first: Σ sizes comparisons instead of Π sizes, and the same winner, because the first of
     equal rows holds the first of equal pixels. Beside taps of 8 bits XLA:CPU does not vectorise what is taken by numbers, so that
     these loops look at slices alone, the border's outputs apart; the value that is returned is not theirs.
     """
+    if any(is_long(window, axis) for axis in range(window.rank)):
+        return _won_by_doubling(x, window, space, largest, keep)
     if isinstance(window, Bins):
         return _won_by_tables(x, window, largest)
     y, taps, weight, dtype = _by_rows(x, window, largest), None, 1, tap_dtype(window)
@@ -122,8 +133,24 @@ def won(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]
         x, taps = _won_axis(x, taps, window, axis, weight, largest)
         weight *= window.size[axis]
     assert taps is not None
-    void = ~_outer([first >= 0 for first in _first_taps(window, space)])
-    return [y, jnp.where(void[..., None], dtype.type(window.taps), taps) if void.any() else taps]
+    void = first_taps(window, space)[1]
+    return [y, jnp.where(void, dtype.type(window.taps), taps) if void.any() else taps]
+
+
+def _won_by_doubling(x: Array, window: Window | Bins, space, largest: bool, keep: Callable) -> list[Array]:
+    """The same where a window has many taps on some axis."""
+    fill, taps, weight = identity(x.dtype, largest), jnp.zeros(x.shape, tap_dtype(window)), 1
+    for axis in reversed(range(window.rank)):
+        if is_long(window, axis):
+            x, taps = won_axis(x, taps, window, axis, weight, largest, fill, keep)
+        else:
+            one = _won_axis_by_tables if isinstance(window, Bins) else _won_axis
+            x, taps = one(x, taps, window, axis, weight, largest)
+        weight *= window.size[axis]
+    first, void = first_taps(window, space)
+    if first.any():
+        taps = jnp.where(x == fill, first.astype(taps.dtype), taps)
+    return [x, jnp.where(void, taps.dtype.type(window.taps), taps) if void.any() else taps]
 
 
 def won_once(x: Array, *, window: Window | Bins, space, largest: bool) -> list[Array]:
@@ -131,12 +158,14 @@ def won_once(x: Array, *, window: Window | Bins, space, largest: bool) -> list[A
     search = partial(won, window=window, space=space, largest=largest)
     if window.taps <= FEW:
         return search(x)
+    if any(is_long(window, axis) for axis in range(window.rank)):
+        return search(x, keep=apart)
     return [*chained(x, window=window, space=space, largest=largest), apart(lambda x: search(x)[1], x)]
 
 
 def _won_axis(x: Array, taps: Array | None, window: Window, axis: int, weight: int, largest: bool):
     """One axis of `won`. XLA makes two loops for the two results, so the value has its own, shorter formula."""
-    fill, begins = identity(x.dtype, largest), _first_taps(window, x.shape[1:-1])[axis]
+    fill, begins = identity(x.dtype, largest), on_image(window, x.shape[1:-1], axis)[0]
     taps = jnp.zeros(x.shape, tap_dtype(window)) if taps is None else taps
     if len(runs(window, x.shape[1:-1], axis)) > RUNS:
         taps, _ = padded(taps, window, axis, np.zeros((), taps.dtype))
@@ -199,6 +228,8 @@ def _along(numbers: np.ndarray, axis: int, rank: int) -> np.ndarray | Array:
 def taken(t: Array, taps: Array, *, window: Window | Bins, space) -> list[Array]:
     """The pixel of each winner; 0 where there was none."""
     zero, dtype = np.zeros((), t.dtype), tap_dtype(window)
+    if window.taps > MOVES:
+        return [taken_by_number(t, taps, window, space)]
     pixels = [nearest(seen(window, space, axis))[1] for axis in range(window.rank)]
     y = jnp.zeros(taps.shape, t.dtype)
     for number, at in enumerate(np.ndindex(*window.size)):
@@ -209,8 +240,10 @@ def taken(t: Array, taps: Array, *, window: Window | Bins, space) -> list[Array]
     return [y]
 
 
-def given(g: Array, taps: Array, *, window: Window | Bins, space) -> list[Array]:
+def given(g: Array, taps: Array, *, window: Window | Bins, space, split: bool = True) -> list[Array]:
     """Each pixel's sum over the outputs that it won. 16-bit floats are added in float32 and rounded once."""
+    if g.size and prod(map(partial(seers_most, window, space), range(window.rank))) > MOVES:
+        return [given_by_number(g, taps, window, space, split=split)]
     if isinstance(window, Bins):
         return _given_by_tables(g, taps, window, space)
     n, c, result = g.shape[0], g.shape[-1], g.dtype
@@ -251,7 +284,7 @@ def _given_by_tables(g: Array, taps: Array, window: Bins, space) -> list[Array]:
 def _reach(window: Window, axis: int) -> list[int]:
     """Which outputs, counted from its own block, can see some pixel of a block."""
     s, d, k, low = window.stride[axis], window.dilation[axis], window.size[axis], window.padding[axis][0]
-    return sorted({(a + low - t * d) // s for a in range(s) for t in range(k) if (a + low - t * d) % s == 0})
+    return sorted({-((t * d - low) // s) for t in range(k)})
 
 
 def _around(v: Array, blocks, reach, fill: np.ndarray) -> tuple[Array, list[int]]:
@@ -272,19 +305,3 @@ def _pointing(window: Window, move) -> np.ndarray:
         number = number[..., None] * k + tap
     codes = np.where(seen, number, window.taps + 1).astype(dtype)
     return codes.reshape(1, *itertools.chain(*((1, s) for s in window.stride)), 1)
-
-
-def _first_taps(window: Window, space) -> list[np.ndarray]:
-    """For each axis and output the first tap on the image, -1 if there is none."""
-    firsts = []
-    for axis, (n, outputs) in enumerate(zip(space, window.output_size(space))):
-        inside = ([0 <= p < n for p in window.pixels(axis, o)] for o in range(outputs))
-        firsts.append(np.array([seen.index(True) if any(seen) else -1 for seen in inside], int))
-    return firsts
-
-
-def _outer(axes: list[np.ndarray]) -> np.ndarray:
-    result = axes[0]
-    for axis in axes[1:]:
-        result = result[..., None] & axis
-    return result

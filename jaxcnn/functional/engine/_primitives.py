@@ -20,7 +20,7 @@ from functools import partial
 import jax
 from jax import Array, lax
 from jax.extend.core import Primitive, jaxprs_in_params
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching, mlir, xla
 
 from jaxcnn.geometry import Window
 
@@ -92,17 +92,12 @@ def _plain(aval, rank: int):
 
 def _primitive(direction: str) -> Primitive:
     primitive = Primitive(f"jaxcnn_{'conv' if direction == 'conv' else 'conv_' + direction}")
-    primitive.def_impl(_run(primitive))
+    primitive.def_impl(partial(xla.apply_primitive, primitive))  # compiled alone, whatever `jax.disable_jit` says
     primitive.def_abstract_eval(partial(_abstract, direction))
     batching.primitive_batchers[primitive] = partial(batch, primitive, direction)
     for platform in (None, "cpu"):
         mlir.register_lowering(primitive, partial(lower, direction, platform), platform=platform)
     return primitive
-
-
-def _run(primitive: Primitive):
-    names = ("window", "groups", "space", "lowering", "stacked", "sharding", "precision")
-    return jax.jit(lambda a, b, **params: primitive.bind(a, b, **params), static_argnames=names)
 
 
 FAMILY = conv_p, input_grad_p, kernel_grad_p = tuple(_primitive(d) for d in DIRECTIONS)

@@ -7,6 +7,7 @@ pixel, which it does not vectorise (8×112×112×64, max 3×3 /2 padded by one: 
 
 from collections.abc import Callable
 from functools import lru_cache, reduce
+from math import gcd
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,7 @@ from jax import Array, lax
 from jaxcnn.geometry import Bins, Window
 
 from ..lowering import Run, every, view
+from ._doubling import doubled_axis, is_long
 
 NONE = -1
 RUNS = 5  # more of them take seconds to compile; then the padding is copied instead
@@ -24,12 +26,13 @@ MOST = 5  # taps of an axis that are taken by numbers; with more of them the pad
 @lru_cache(256)
 def seen(window: Window | Bins, space: tuple[int, ...], axis: int) -> np.ndarray:
     """`(taps, outputs)`: the pixel of an axis that each output sees through each tap, NONE beyond the image."""
-    outputs = window.output_size(space)[axis]
-    table = np.full((window.size[axis], outputs), NONE, np.int32)
-    for output in range(outputs):
-        pixels = np.array(window.pixels(axis, output), np.int32)
-        table[: len(pixels), output] = np.where((pixels >= 0) & (pixels < space[axis]), pixels, NONE)
-    return table
+    if isinstance(window, Bins):
+        first, past = map(np.array, window.bounds(axis, space[axis]))
+        pixels = first + np.arange(window.size[axis])[:, None]
+        return np.where(pixels < past, pixels, NONE).astype(np.int32)
+    first = np.arange(window.output_size(space)[axis]) * window.stride[axis] - window.padding[axis][0]
+    pixels = first + np.arange(window.size[axis])[:, None] * window.dilation[axis]
+    return np.where((pixels >= 0) & (pixels < space[axis]), pixels, NONE).astype(np.int32)
 
 
 def nearest(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,6 +58,16 @@ def seers(window: Window | Bins, space: tuple[int, ...], axis: int) -> tuple[np.
     outputs, taps = np.full(shape, NONE, np.int32), np.full(shape, NONE, np.int32)
     outputs[place, pixel], taps[place, pixel] = output[order], tap[order]
     return outputs, taps
+
+
+def seers_most(window: Window | Bins, space: tuple[int, ...], axis: int) -> int:
+    """How many outputs see a pixel of an axis at most, counted in small tables and bounded for long windows."""
+    outputs, k = window.output_size(space)[axis], window.size[axis]
+    if isinstance(window, Bins):
+        return window.transposed().size[axis]
+    if is_long(window, axis):  # taps that the same pixel can lie under are stride / gcd apart
+        return min(-(-k // (window.stride[axis] // gcd(window.stride[axis], window.dilation[axis]))), outputs)
+    return len(seers(window, space, axis)[0])
 
 
 def take_row(x: Array, row: np.ndarray, axis: int, fill: np.ndarray) -> Array:
@@ -86,6 +99,8 @@ def padded(x: Array, window: Window, axis: int, fill: np.ndarray) -> tuple[Array
 
 def reduce_axis(x: Array, window: Window | Bins, axis: int, combine: Callable, fill: np.ndarray) -> Array:
     """One axis of a window reduced by an associative operation; `fill` is its identity."""
+    if is_long(window, axis):
+        return doubled_axis([x], window, axis, lambda a, b, _: [combine(a[0], b[0])], [fill])[0]
     if isinstance(window, Window) and window.size[axis] > MOST and any(window.padding[axis]):
         x, window = padded(x, window, axis, fill)
     table = seen(window, x.shape[1:-1], axis)

@@ -16,7 +16,7 @@ from math import prod
 import jax
 from jax import Array
 from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching, mlir, xla
 from jax.sharding import NamedSharding
 
 from jaxcnn.geometry import Bins, Window
@@ -26,7 +26,7 @@ from . import _extreme as run
 from ._lower import inlined, partitioned
 from ._primitives import _vary_alike
 from ._sharding import _checked, _entries, constrain, explicit, whole
-from ._views import seers
+from ._views import seers_most
 
 WINDOWS = 9  # that a pixel may lie in, before a plane or volume is reduced axis by axis
 NARROW = 16  # channels of maps that a sum over taps may have made
@@ -48,7 +48,7 @@ def extreme(x: Array, window: Window | Bins, *, largest: bool) -> Array:
 
 
 def _many(window: Window | Bins, space: tuple[int, ...]) -> bool:
-    return window.taps > TAPS or prod(len(seers(window, space, axis)[0]) for axis in range(window.rank)) > WINDOWS
+    return window.taps > TAPS or prod(seers_most(window, space, axis) for axis in range(window.rank)) > WINDOWS
 
 
 def extreme_winner(x: Array, window: Window | Bins, *, largest: bool) -> tuple[Array, Array]:
@@ -94,14 +94,14 @@ def _lower(function, ctx, *operands, **params):
     return inlined(traced, ctx, *operands)
 
 
-def _apart(narrow, ctx, *operands, wide, **params):
-    """On CPU narrow maps are reduced in a program of their own.
+def _apart(split, ctx, *operands, narrow, wide, **params):
+    """On CPU, but for programs that are split over devices, narrow maps are reduced in a program of their own.
 
     XLA:CPU puts a sum over taps into every loop that reads it, and here each pixel is read by several comparisons: LeNet-5's
     first stage would compute its convolution eight times.
     """
     if partitioned(ctx):
-        return _lower(narrow, ctx, *operands, **params)
+        return _lower(split, ctx, *operands, **params)
     if ctx.avals_in[0].shape[-1] > NARROW:
         return _lower(wide, ctx, *operands, **params)
     return _lower(lambda *arrays, **params: run.apart(partial(narrow, **params), *arrays), ctx, *operands, **params)
@@ -122,13 +122,11 @@ def _in_front(v: Array, dim: int | None, count: int) -> Array:
     return batching.bdim_at_front(v if dim is not None else widened(v), dim, count).astype(v.dtype)
 
 
-def make(
-    name: str, function, *, outputs: bool, winner: bool = False, cpu=None, lower=_lower, names=("window", "space")
-) -> Primitive:
+def make(name: str, function, *, outputs: bool, winner: bool = False, cpu=None, lower=_lower) -> Primitive:
     """A primitive of pooling: its shapes, its batching rule and what it is lowered to, on CPU perhaps in another way."""
     primitive = Primitive(f"jaxcnn_{name}")
     primitive.multiple_results = True
-    primitive.def_impl(jax.jit(lambda *arrays, **params: primitive.bind(*arrays, **params), static_argnames=names))
+    primitive.def_impl(partial(xla.apply_primitive, primitive))  # compiled alone, whatever `jax.disable_jit` says
     primitive.def_abstract_eval(partial(_abstract, outputs, winner))
     batching.primitive_batchers[primitive] = partial(_batch, primitive)
     mlir.register_lowering(primitive, partial(_lower, function))
@@ -163,19 +161,18 @@ def _transpose(adjoint, cotangents, v, taps, *, window, space):
     return [_linear(adjoint(), ct, taps, window, space), None]
 
 
-_NAMES = ("window", "space", "largest")
-extreme_p = make("extreme", run.reduced, outputs=True, cpu=run.chained, names=_NAMES)
+extreme_p = make("extreme", run.reduced, outputs=True, cpu=run.chained)
 winner_p = make(
     "extreme_winner",
     run.won,
     outputs=True,
     winner=True,
     cpu=run.won,
-    lower=partial(_apart, wide=run.won_once),
-    names=_NAMES,
+    lower=partial(_apart, narrow=partial(run.won, keep=run.apart), wide=run.won_once),
 )
 take_p = make("take", run.taken, outputs=True)
-give_p = make("give", run.given, outputs=False, cpu=run.given, lower=partial(_apart, wide=run.given))
+_given = partial(run.given, split=False)
+give_p = make("give", run.given, outputs=False, cpu=run.given, lower=partial(_apart, narrow=_given, wide=_given))
 ad.primitive_jvps[extreme_p] = partial(_extreme_jvp, False)
 ad.primitive_jvps[winner_p] = partial(_extreme_jvp, True)
 for _p, _adjoint in ((take_p, lambda: give_p), (give_p, lambda: take_p)):

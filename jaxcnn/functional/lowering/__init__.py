@@ -13,6 +13,7 @@ from ._forced import FREE as FREE
 from ._forced import Forced as Forced
 from ._runs import Run as Run
 from ._runs import join as join
+from ._runs import on_image as on_image
 from ._runs import runs as runs
 from ._runs import view as view
 from ._stacked import evaluate_stacked as evaluate_stacked

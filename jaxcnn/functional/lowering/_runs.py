@@ -7,6 +7,7 @@ taps, are computed apart and joined to the others.
 
 from dataclasses import dataclass
 
+import numpy as np
 from jax import Array, lax
 
 from jaxcnn.geometry import Window
@@ -20,19 +21,24 @@ class Run:
 
     first: int
     end: int
-    taps: tuple[int, ...]
+    taps: range
+
+
+def on_image(window: Window, space, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each output of an axis the first tap on the image and the one behind the last; both 0 where there is none."""
+    k, d, n = window.size[axis], window.dilation[axis], space[axis]
+    start = np.arange(window.output_size(space)[axis]) * window.stride[axis] - window.padding[axis][0]
+    first, past = np.clip(-(start // d), 0, None), np.clip((n - 1 - start) // d + 1, 0, k)
+    return np.where(first < past, first, 0), np.where(first < past, past, 0)
 
 
 def runs(window: Window, space, axis: int) -> list[Run]:
     """The outputs of an axis from the first to the last."""
-    found: list[Run] = []
-    for output in range(window.output_size(space)[axis]):
-        taps = tuple(t for t, p in enumerate(window.pixels(axis, output)) if 0 <= p < space[axis])
-        if found and found[-1].taps == taps:
-            found[-1] = Run(found[-1].first, output + 1, taps)
-        else:
-            found.append(Run(output, output + 1, taps))
-    return found
+    first, past = on_image(window, space, axis)
+    changes = np.flatnonzero((np.diff(first) != 0) | (np.diff(past) != 0)) + 1
+    starts = [0, *changes.tolist()] if len(first) else []
+    ends = [*starts[1:], len(first)]
+    return [Run(a, b, range(int(first[a]), int(past[a]))) for a, b in zip(starts, ends)]
 
 
 def view(x: Array, window: Window, axis: int, run: Run, tap: int) -> Array:
