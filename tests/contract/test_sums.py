@@ -56,7 +56,9 @@ def carried(equation):
     """What one round of a loop hands to the next."""
     inner = equation.params["jaxpr" if equation.primitive.name == "scan" else "body_jaxpr"].jaxpr
     pairs = zip(inner.outvars, equation.outvars)
-    return inner, [v for v, result in pairs if v.aval.shape == result.aval.shape]  # what a scan stacks has one axis more
+    return inner, [
+        v for v, result in pairs if v.aval.shape == result.aval.shape
+    ]  # what a scan stacks has one axis more
 
 
 def narrow_sums(program):
