@@ -89,7 +89,7 @@ SIGNATURES = {
     "functional.filters.box": f"x, size, *, {REPLICATE}",
     "functional.filters.box_kernel": "size",
     "functional.filters.edge": f"x, angle=90.0, *, operator='prewitt', absolute=False, {REPLICATE}",
-    "functional.filters.edge_enhance": f"x, amount=1.0, *, sigma=1.0, {REPLICATE}",
+    "functional.filters.edge_enhance": f"x, amount=1.0, *, sigma=1.0, size=None, {REPLICATE}",
     "functional.filters.edge_kernel": "angle=90.0, *, operator='prewitt'",
     "functional.filters.gaussian": f"x, sigma, *, size=None, {REPLICATE}",
     "functional.filters.gaussian_kernel": "sigma, *, size=None",

@@ -9,13 +9,15 @@ from jax.core import Tracer
 
 from jaxcnn.geometry import per_axis
 
-from . import _check
+from . import _check, _numbers
+from ._numbers import Number
+from ._widened import widened
 
 
 def checked(
-    name: str, x: Array, boxes: Array, box_index: Array, output_size: int | Sequence[int], spatial_scale: float
-) -> tuple[Array, Array, Array, tuple[int, ...], float]:
-    """Images, boxes and their images as arrays, bins an axis, and the scale as a float.
+    name: str, x: Array, boxes: Array, box_index: Array, output_size: int | Sequence[int], spatial_scale: Number
+) -> tuple[Array, Array, Array, tuple[int, ...]]:
+    """Images, boxes in pixels of x (in float32 at least) and their images as arrays, and bins an axis.
 
     Raises: ValueError and TypeError in the name of the operation.
     """
@@ -23,11 +25,9 @@ def checked(
     boxes, box_index = _check.array(name, "boxes", boxes), _check.array(name, "box_index", box_index)
     _check_boxes(name, x, boxes, box_index)
     bins = per_axis(output_size, 2, what="output_size", name=name, least=1)
-    if isinstance(spatial_scale, bool) or not isinstance(spatial_scale, int | float | np.number):
-        raise TypeError(f"{name}: spatial_scale={spatial_scale!r} must be a number")
-    if not spatial_scale > 0:
-        raise ValueError(f"{name}: spatial_scale={spatial_scale!r} must be positive")
-    return x, boxes, box_index, bins, float(spatial_scale)
+    boxes = widened(boxes)
+    scale = _numbers.of_dtype(name, "spatial_scale", spatial_scale, boxes.dtype, above=0)
+    return x, boxes * scale, box_index, bins
 
 
 def check_sensitive(name: str, x: Array, bins: tuple[int, ...]) -> None:

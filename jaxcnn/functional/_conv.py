@@ -12,7 +12,7 @@ floats are taken in float32 and rounded, a bias is added after that. 8-bit integ
 Common arguments:
     stride, dilation: an int or one an axis, in pixels.
     padding: "same" (XLA's rule, `ceil(n / stride)` outputs; the default, as in Flax), "valid", "full", "causal", an int, or
-        one int, `(low, high)` pair or name an axis.
+        one int, `(low, high)` pair or name an axis. Negative numbers crop the image, before anything is padded.
     padding_mode: "zeros", "reflect", "replicate", "circular" or "symmetric".
     groups: the channels are cut into this many blocks, block g of the output sees block g of the input alone.
     (`jax.default_matmul_precision` around a call says what GPU and TPU multiply in, and its gradients keep it.)
@@ -25,6 +25,7 @@ Common arguments:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax.numpy as jnp
 from jax import Array
@@ -35,7 +36,7 @@ from jaxcnn.geometry import Padding, Window, per_axis
 from . import _check, engine
 from ._bias import add_bias
 from ._lowering import Lowering, check_lowering, check_size
-from ._pad import MODES, pad_pairs
+from ._pad import MODES, cropped, pad_pairs
 
 
 def conv(
@@ -67,6 +68,8 @@ def conv(
     _check.one_of("conv", "padding_mode", padding_mode, MODES)
     options = {"stride": stride, "dilation": dilation, "name": "conv"}
     window = Window.resolve(kernel.shape[:-2], x.shape[1:-1], padding=padding, **options)
+    x, pairs = cropped(x, window.padding)
+    window = replace(window, padding=pairs)
     case = engine.case_of("conv", x, kernel, window=window, groups=groups, space=x.shape[1:-1])
     check_size("conv", case)
     if padding_mode != "zeros":

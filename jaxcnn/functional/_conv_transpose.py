@@ -7,16 +7,18 @@ stride, dilation and groups mean what they mean there. Padding in numbers gives 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Num
 
-from jaxcnn.geometry import Padding, adjoint_window, per_axis
+from jaxcnn.geometry import Padding, Window, adjoint_window, per_axis
 
 from . import _check, engine
 from ._bias import add_bias
 from ._lowering import Lowering, check_lowering, check_size
+from ._pad import pad_pairs
 
 
 def conv_transpose(
@@ -35,7 +37,8 @@ def conv_transpose(
     """Transposed convolution over 1 to 3 spatial axes.
 
     Args:
-        padding: as in `conv`: what the convolution that is transposed adds to its image, so it crops the result.
+        padding: as in `conv`: what the convolution that is transposed adds to its image, so it crops the result; where that
+            convolution crops (a negative number), the result has a border of zeros.
         output_padding: pixels more on the high side, below stride or dilation; not with "same".
         output_size: the result's size outright, one that `conv` takes to the size of x.
         lowering: as in `conv`, by the directions of the convolution that is transposed: "input_grad" is this call.
@@ -63,16 +66,30 @@ def conv_transpose(
         dilation=dilation,
         name=name,
     )
+    window, space, crops = _without_crops(window, space)
     case = engine.case_of("input_grad", x, kernel, window=window, groups=groups, space=space)
     check_size(name, case)
     forced = check_lowering(name, case, lowering)
     y = engine.conv_input_grad(x, kernel, window, space, groups=groups, lowering=forced)
-    return add_bias(y, bias)
+    return add_bias(pad_pairs(name, y, crops), bias)  # what the convolution crops, nothing comes back to
 
 
 conv_transpose1d = _check.ranked(conv_transpose, 1)
 conv_transpose2d = _check.ranked(conv_transpose, 2)
 conv_transpose3d = _check.ranked(conv_transpose, 3)
+
+
+def _without_crops(window: Window, space: tuple[int, ...]) -> tuple[Window, tuple[int, ...], list[tuple[int, int]]]:
+    """The window on the image that is left where its convolution crops, the size of that, and what is cropped.
+
+    Pixels on the high side that no window reaches (`output_padding`) stay as they are, negative padding of less than a step.
+    """
+    steps = map(max, zip(window.stride, window.dilation))
+    if all(low >= 0 and high > -step for (low, high), step in zip(window.padding, steps)):
+        return window, space, [(0, 0)] * window.rank
+    crops = [(max(-low, 0), max(-high, 0)) for low, high in window.padding]
+    left = tuple((max(low, 0), max(high, 0)) for low, high in window.padding)
+    return replace(window, padding=left), tuple(m - low - high for m, (low, high) in zip(space, crops)), crops
 
 
 def _check_arrays(x: Array, kernel: Array, bias: Array | None, groups: int) -> None:

@@ -9,6 +9,7 @@ References: Dai et al., Deformable convolutional networks (2017); Zhu et al., De
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -24,6 +25,7 @@ from ._accumulated import accumulated
 from ._bias import add_bias
 from ._conv import check_arrays
 from ._grid_sample import sample
+from ._pad import cropped
 from ._widened import widened
 
 NAME = "deform_conv2d"
@@ -67,6 +69,8 @@ def deform_conv2d(
     _check.floating(NAME, x)
     options = {"stride": stride, "padding": padding, "dilation": dilation, "name": NAME}
     window = Window.resolve(kernel.shape[:2], x.shape[1:3], **options)
+    x, pairs = cropped(x, window.padding)
+    window = replace(window, padding=pairs)
     (offset_groups,) = per_axis(offset_groups, 1, what="offset_groups", name=NAME, least=1)
     if x.shape[-1] % offset_groups:
         raise ValueError(

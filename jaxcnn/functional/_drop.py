@@ -15,13 +15,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jaxtyping import Float
 
 from jaxcnn.geometry import per_axis
 
-from . import _check
+from . import _check, _numbers
 from ._pool import max_pool
 from ._widened import widened
 from .engine import placed
@@ -103,12 +102,5 @@ channel_dropout1d, channel_dropout2d, channel_dropout3d = (
 def _checked(name: str, x: Any, rate: Any) -> tuple[Array, Any]:
     x = _check.images(name, x)
     _check.floating(name, x)
-    if isinstance(rate, jax.Array):
-        if rate.ndim or not jnp.issubdtype(rate.dtype, jnp.floating):
-            raise TypeError(f"{name}: rate is {_check.describe(rate)}; it must be one floating-point number")
-        return x, rate.astype(widened(x).dtype)
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number):
-        raise TypeError(f"{name}: rate={rate!r} must be a number")
-    if not 0 <= rate <= 1:
-        raise ValueError(f"{name}: rate={rate!r} must lie between 0 and 1")
-    return x, float(rate)
+    rate = _numbers.scalar(name, "rate", rate, low=0, high=1)
+    return x, rate.astype(widened(x).dtype) if isinstance(rate, jax.Array) else float(rate)

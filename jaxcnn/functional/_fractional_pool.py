@@ -28,7 +28,7 @@ from jaxtyping import Float, Int, Shaped
 
 from jaxcnn.geometry import Window, per_axis
 
-from . import _check
+from . import _check, _numbers
 from ._widened import widened
 from .engine import extreme, extreme_winner
 
@@ -133,13 +133,14 @@ def _output_size(name: str, x: Array, full: Window, output_size, ratio) -> tuple
 
 
 def _ratios(name: str, ratio: Ratio, rank: int) -> tuple[float, ...]:
-    ratios = tuple(ratio) if isinstance(ratio, tuple | list) else (ratio,) * rank
-    numbers = tuple(r for r in ratios if isinstance(r, int | float | np.number))
-    if len(ratios) != rank or len(numbers) != rank:
+    several = isinstance(ratio, tuple | list) or np.ndim(ratio)
+    ratios = tuple(_numbers.scalar(name, "ratio", r, above=0, high=1) for r in (ratio if several else (ratio,) * rank))
+    if len(ratios) != rank:
         raise TypeError(f"{name}: ratio={ratio!r} must be a number or {rank} numbers")
-    if not all(0 < r <= 1 for r in numbers):
-        raise ValueError(f"{name}: ratio={ratio!r} must be above 0 and at most 1 on every axis")
-    return tuple(map(float, numbers))
+    known = [_numbers.concrete(r) for r in ratios]
+    if None in known:
+        raise TypeError(f"{name}: ratio is traced; it decides the size of the result, so it must be a known number")
+    return tuple(map(float, known))
 
 
 def _samples(name: str, key, x: Array, samples) -> Array:

@@ -18,8 +18,9 @@ from jaxtyping import Float
 
 from jaxcnn.geometry import per_axis
 
-from . import _check
+from . import _check, _numbers
 from ._broadcast import of_rank
+from ._numbers import Number
 from ._widened import widened
 from .engine import stored
 
@@ -30,7 +31,7 @@ def layer_norm(
     bias: Float[Array, "..."] | None = None,
     *,
     axes: int = 1,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
 ) -> Float[Array, "..."]:
     """Normalises over the last `axes` axes: 1 is each pixel over its channels (ConvNeXt), 3 each image `(h, w, c)` as a whole.
 
@@ -50,11 +51,11 @@ def layer_norm(
     _check_affine("layer_norm", x.shape[x.ndim - axes :], scale, bias)
     if x.ndim > 3:
         x = stored(x)  # maps, which a sum over taps may have made
-    return _affine(x, _standard(widened(x), tuple(range(x.ndim - axes, x.ndim)), epsilon), scale, bias)
+    return _affine(x, _normalised("layer_norm", widened(x), tuple(range(x.ndim - axes, x.ndim)), epsilon), scale, bias)
 
 
 def rms_norm(
-    x: Float[Array, "..."], scale: Float[Array, "..."] | None = None, *, axes: int = 1, epsilon: float = 1e-5
+    x: Float[Array, "..."], scale: Float[Array, "..."] | None = None, *, axes: int = 1, epsilon: Number = 1e-5
 ) -> Float[Array, "..."]:
     """Divides by √(mean of x² + epsilon) over the last `axes` axes: `layer_norm` without mean and bias.
 
@@ -72,6 +73,7 @@ def rms_norm(
         raise ValueError(f"rms_norm: axes={axes} but x is {_check.describe(x)}; use 1 to {x.ndim}")
     _check_affine("rms_norm", x.shape[x.ndim - axes :], scale, None)
     wide = widened(x)
+    epsilon = _numbers.of_dtype("rms_norm", "epsilon", epsilon, wide.dtype, low=0)
     square = jnp.mean(jnp.square(wide), tuple(range(x.ndim - axes, x.ndim)), keepdims=True)
     return _affine(x, wide * lax.rsqrt(square + epsilon), scale, None)
 
@@ -82,7 +84,7 @@ def group_norm(
     scale: Float[Array, " c"] | None = None,
     bias: Float[Array, " c"] | None = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
 ) -> Float[Array, "n *space c"]:
     """Normalises each image over its pixels and the c / groups channels of a group, which lie side by side.
 
@@ -100,7 +102,7 @@ def group_norm(
         raise ValueError(f"group_norm: groups={groups} must divide c={c} (x is {_check.describe(x)})")
     _check_affine("group_norm", (c,), scale, bias)
     grouped = widened(x).reshape(*x.shape[:-1], groups, c // groups)  # (n, *space, g, c/g)
-    y = _standard(grouped, (*range(1, x.ndim - 1), x.ndim), epsilon)
+    y = _normalised("group_norm", grouped, (*range(1, x.ndim - 1), x.ndim), epsilon)
     return _affine(x, y.reshape(x.shape), scale, bias)
 
 
@@ -109,7 +111,7 @@ def instance_norm(
     scale: Float[Array, " c"] | None = None,
     bias: Float[Array, " c"] | None = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
 ) -> Float[Array, "n *space c"]:
     """Normalises each channel of each image over its pixels. One pixel gives 0 (its bias).
 
@@ -121,7 +123,7 @@ def instance_norm(
     x = _check.images("instance_norm", x)
     _check.floating("instance_norm", x)
     _check_affine("instance_norm", x.shape[-1:], scale, bias)
-    return _affine(x, _standard(widened(x), tuple(range(1, x.ndim - 1)), epsilon), scale, bias)
+    return _affine(x, _normalised("instance_norm", widened(x), tuple(range(1, x.ndim - 1)), epsilon), scale, bias)
 
 
 def _checked(name: str, x: Array, least: int) -> Array:
@@ -138,6 +140,16 @@ def _check_affine(name: str, shape: Sequence[int], scale: Array | None, bias: Ar
             raise ValueError(f"{name}: {what} is {_check.describe(v)}; it must have the shape {tuple(shape)}")
         if v is not None:
             _check.floating(name, v, what)
+
+
+def _normalised(name: str, wide: Array, axes: tuple[int, ...], epsilon: Number) -> Array:
+    """Mean 0, variance 1 over the axes; an epsilon that is traced has a derivative, which JAX finds."""
+    epsilon = _numbers.of_dtype(name, "epsilon", epsilon, wide.dtype, low=0)
+    known = _numbers.concrete(epsilon)
+    if known is not None:
+        return _standard(wide, axes, known)
+    centred, factor = _centred(wide, axes, epsilon)
+    return centred * factor
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1, 2))
@@ -157,7 +169,7 @@ def _standard_jvp(axes, epsilon, primals, tangents):
     return y, factor * (t - y * jnp.mean(y * t, axes, keepdims=True))
 
 
-def _centred(wide: Array, axes: tuple[int, ...], epsilon: float) -> tuple[Array, Array]:
+def _centred(wide: Array, axes: tuple[int, ...], epsilon: Number) -> tuple[Array, Array]:
     """x without its mean, and 1 / deviation. The second mean takes away what rounding left of a large first one."""
     centred = wide - jnp.mean(wide, axes, keepdims=True)
     centred = centred - jnp.mean(centred, axes, keepdims=True)

@@ -12,17 +12,19 @@ from jaxtyping import Float
 
 from jaxcnn.geometry import per_axis
 
-from . import _check
+from . import _check, _numbers
+from ._numbers import Number
 from ._widened import widened
 
 
 def local_response_norm(
-    x: Float[Array, "... c"], size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    x: Float[Array, "... c"], size: int, *, alpha: Number = 1e-4, beta: Number = 0.75, k: Number = 1.0
 ) -> Float[Array, "... c"]:
     """Divides each channel by a power of the energy of `size` neighbouring channels; in float32 at least, in the dtype of x.
 
     Args:
         size: number of channels summed; an even one reaches one further down than up.
+        alpha, beta, k: numbers or arrays of one, which may be traced and have a derivative.
         k: with k=0 a neighbourhood of zeros gives NaN, as the formula says.
 
     Raises: ValueError for a size that is below 1. TypeError for x that is not floating point.
@@ -36,6 +38,8 @@ def local_response_norm(
         raise ValueError(f"local_response_norm: x is {_check.describe(x)}; its last axis must be the channels")
     (size,) = per_axis(size, 1, what="size", name="local_response_norm", least=1)
     wide, c = widened(x), x.shape[-1]
+    numbers = {"alpha": alpha, "beta": beta, "k": k}
+    alpha, beta, k = (_numbers.of_dtype("local_response_norm", *entry, wide.dtype) for entry in numbers.items())
     # further neighbours than there are channels add nothing
     below, above = min(size // 2, max(c - 1, 0)), min((size - 1) // 2, max(c - 1, 0))
     squares = jnp.pad(jnp.square(wide), [(0, 0)] * (x.ndim - 1) + [(below, above)])

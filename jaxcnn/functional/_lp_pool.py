@@ -30,7 +30,7 @@ from jaxtyping import Float
 
 from jaxcnn.geometry import Padding, Window
 
-from . import _check
+from . import _check, _numbers
 from ._fold import over_taps, taps
 from ._pad import pad_pairs
 from ._pool import resolve
@@ -44,7 +44,7 @@ STEEP = 50  # p from which on a pixel 4 times the scale overflows
 
 def lp_pool(
     x: Float[Array, "n *space c"],
-    p: int | float,
+    p: float | Float[Array | np.ndarray, "..."],
     window: Ints,
     *,
     stride: Ints | None = None,
@@ -58,27 +58,30 @@ def lp_pool(
     equal magnitudes. Second derivatives that do not exist (at x = 0 for p < 2) are 0. Padding is zeros, which add nothing.
 
     Args:
-        p: a number, at least 1, or `inf`.
+        p: a number, at least 1, or `inf`; or an array of one, or of one a channel `(c,)`, finite. What is traced is not checked
+            (the result means nothing below 1) and has the derivative y / p · Σ s log(|x| / y), where s = (|x| / y)^p.
+            A number that is known is faster.
 
     Raises: as `max_pool`; TypeError for integers and for a p that is no number, ValueError for p < 1.
 
     >>> lp_pool(jnp.array([3.0, -4, 0, 0])[None, :, None], 2, 2)[0, :, 0].tolist()
     [5.0, 0.0]
     """
-    _check_power(p)
-    x, full, _ = resolve("lp_pool", x, window, stride, padding, "zeros", dilation, ceil_mode)
+    x = _check.images("lp_pool", x)
     _check.floating("lp_pool", x)
-    return placed(_norm, widened(x), window=full, p=float(p)).astype(x.dtype)
+    dtype, each = widened(x).dtype, np.ndim(p) > 0
+    if each:
+        p = _numbers.one_or_each("lp_pool", "p", p, x.shape[-1], "channels", dtype, low=1, below=inf)
+    else:
+        p = _numbers.of_dtype("lp_pool", "p", p, dtype, low=1)
+    x, full, _ = resolve("lp_pool", x, window, stride, padding, "zeros", dilation, ceil_mode)
+    known = None if each else _numbers.concrete(p)
+    if known is None:
+        return placed(_norm_of_any, widened(x), p, window=full).astype(x.dtype)
+    return placed(_norm, widened(x), window=full, p=float(known)).astype(x.dtype)
 
 
 lp_pool1d, lp_pool2d, lp_pool3d = (_check.ranked(lp_pool, rank) for rank in (1, 2, 3))
-
-
-def _check_power(p) -> None:
-    if isinstance(p, bool) or not isinstance(p, int | float | np.number):
-        raise TypeError(f"lp_pool: p={p!r} must be a number, at least 1, or math.inf")
-    if not p >= 1:
-        raise ValueError(f"lp_pool: p={p!r} gives no norm; use a number of at least 1, or math.inf")
 
 
 @partial(jax.jit, static_argnames=("window", "p"))  # `lax.cond` traces anew at every call outside jit
@@ -86,6 +89,23 @@ def _norm(x: Array, window: Window, p: float) -> Array:
     if p == inf:
         return extreme(pad_pairs("lp_pool", _magnitude(x), window.padding), window.unpadded(), largest=True)
     return total(_magnitude(x), window) if p == 1 else _length(x, window, p)
+
+
+@partial(jax.jit, static_argnames="window")
+def _norm_of_any(x: Array, p: Array, window: Window) -> Array:
+    """The norm for a p that is an array: the formula with m the largest magnitude, every derivative of which JAX finds."""
+    x, window = pad_pairs("lp_pool", _magnitude(x), window.padding), window.unpadded()
+    largest = lax.stop_gradient(extreme(x, window, largest=True))  # y does not depend on m
+    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, jnp.ones_like(largest))
+    p = p.reshape((1,) * (x.ndim - 1) + (-1,))  # (1, …, 1, 1 or c)
+
+    def add(sums: Array, pixels: Array) -> Array:
+        part = pixels / scale
+        power = jnp.exp(p * jnp.log(jnp.where(part == 0, 1, part)))
+        return sums + jnp.where(part == 0, 0, power)
+
+    sums = over_taps(add, jnp.zeros_like(largest), x, window)
+    return jnp.where(sums == 0, 0, scale * jnp.exp(jnp.log(jnp.where(sums == 0, 1, sums)) / p))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1, 2))

@@ -16,7 +16,7 @@ from jaxtyping import Int, Shaped
 from jaxcnn.geometry import Padding, Window, per_axis
 
 from . import _check
-from ._pad import _NUMPY
+from ._pad import _NUMPY, kept
 from ._pool import on_image, resolve
 from ._widened import widened
 from .engine import extreme_winner, placed
@@ -48,8 +48,8 @@ def max_pool_with_indices(
     >>> indices[0, :, :, 0].tolist()
     [[0, 7], [12, 14]]
     """
-    name, (pixels, options) = "max_pool_with_indices", (x, (window, stride, padding, padding_mode, dilation))
-    x, full, border = resolve(name, pixels, *options, ceil_mode)
+    name, pixels = "max_pool_with_indices", x
+    x, full, border = resolve(name, pixels, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.ordered(name, x)
     on_image(name, full, x.shape[1:-1])
     space = _check.images(name, pixels).shape[1:-1]
@@ -57,7 +57,9 @@ def max_pool_with_indices(
         raise ValueError(
             f"{name}: x is {_check.describe(x)}, more pixels an image than int32 can count; cut it in tiles"
         )
-    sources = [np.arange(n) for n in space]
+    options = {"stride": window if stride is None else stride, "padding": padding, "dilation": dilation, "name": name}
+    asked = Window.resolve(window, space, **options).padding
+    sources = [np.arange(n)[kept(n, pair)] for n, pair in zip(space, asked)]
     if padding_mode != "zeros":
         sources = [np.pad(s, pair, mode=_NUMPY[padding_mode]) for s, pair in zip(sources, border)]
     values, taps = extreme_winner(x, full, largest=True)
@@ -111,7 +113,7 @@ def _pixels(taps: Array, window: Window, space: Sequence[int], sources: list[np.
         around = (*[1] * (axis + 1), -1, *[1] * (window.rank - axis))
         first = jnp.arange(taps.shape[axis + 1], dtype=jnp.int32).reshape(around) * s - window.padding[axis][0]
         pixel = first + rest % k * d
-        if len(sources[axis]) != space[axis]:
+        if not np.array_equal(sources[axis], np.arange(space[axis])):
             pixel = jnp.asarray(sources[axis], jnp.int32).at[pixel].get(mode="clip")
         flat, rest, weight = flat + pixel * weight, rest // k, weight * space[axis]
     return flat

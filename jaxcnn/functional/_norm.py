@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-from . import _check
+from . import _check, _numbers
 from ._broadcast import of_rank
+from ._numbers import Number
 from ._widened import widened
 from .engine import unmerged
 
@@ -53,7 +54,7 @@ def batch_norm(
     scale: Float[Array, " c"] | None = None,
     bias: Float[Array, " c"] | None = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
 ) -> Float[Array, "... c"]:
     """Normalises each channel with the given moments; computed in float32 at least, returned in the dtype of x.
 
@@ -67,6 +68,7 @@ def batch_norm(
     for what, v in (("mean", mean), ("variance", variance), ("scale", scale), ("bias", bias)):
         if v is not None and _check.array("batch_norm", what, v).shape != x.shape[-1:]:
             raise ValueError(f"batch_norm: {what} is {_check.describe(v)}; it must have the shape {x.shape[-1:]}")
+    epsilon = _numbers.of_dtype("batch_norm", "epsilon", epsilon, widened(x).dtype, low=0)
     wide, mean, variance = widened(x), mean.astype(widened(x).dtype), variance.astype(widened(x).dtype)
     factor = lax.rsqrt(variance + epsilon)
     factor = factor if scale is None else factor * scale.astype(wide.dtype)

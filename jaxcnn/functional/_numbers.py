@@ -14,8 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jaxtyping import Num
 
 from . import _check
+
+Number = float | Num[Array, ""]  # what is taken where one number is asked for
 
 
 def scalar(
@@ -54,6 +57,27 @@ def scalar(
     return value if isinstance(value, jax.Array) else known
 
 
+def of_dtype(name: str, what: str, value: Any, dtype: Any, **limits: Any) -> Any:
+    """`scalar`, where an array is cast to a dtype: what stands beside arrays of that dtype in a formula.
+
+    >>> of_dtype("layer_norm", "epsilon", np.float64(0.5), jnp.float32)
+    0.5
+    """
+    number = scalar(name, what, value, **limits)
+    return number.astype(dtype) if isinstance(number, jax.Array) else number
+
+
+def python_number(name: str, what: str, value: Any, **limits: Any) -> Any:
+    """`scalar`, where what is known is a Python number, whatever holds it: for what is decided before tracing.
+
+    >>> python_number("lp_pool", "p", jnp.float32(1.5), low=1)
+    1.5
+    """
+    number = scalar(name, what, value, **limits)
+    known = concrete(number)
+    return number if known is None else known
+
+
 def one_or_each(name: str, what: str, value: Any, count: int, each: str, dtype: Any, **limits: Any) -> Array:
     """One number, or `count` of them, one for each of the `each` ("images", "channels"): an array `()` or `(count,)`.
 
@@ -86,6 +110,12 @@ def one_or_each(name: str, what: str, value: Any, count: int, each: str, dtype: 
 def concrete(value: Any) -> Any:
     """The Python number where it is known, None where it is traced or lies on another host."""
     return None if _traced(value) else np.asarray(jax.device_get(value)).item()
+
+
+def kind(dtype: Any) -> int:
+    """0 for truth values, 1 for whole numbers, 2 for real and 3 for complex ones, each of which holds those before; else 4."""
+    kinds = (np.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
+    return next((i for i, group in enumerate(kinds) if jnp.issubdtype(dtype, group)), len(kinds))
 
 
 def _traced(value: Any) -> bool:

@@ -7,7 +7,7 @@ x is `(n, *space, c)`, the result `(n, *outputs, c)` of the same dtype; outputs 
 Common arguments:
     window: pixels, an int or one an axis.
     stride: None (the default) means `window`, as in PyTorch.
-    padding: as in `conv`; "valid" by default.
+    padding: as in `conv`, "valid" by default; negative numbers crop the image.
     padding_mode: "zeros" means zeros for sums and averages, and pixels that never win for max and min; the other modes of
         `pad` put real pixels there.
     dilation: distance of neighbouring pixels of the window.
@@ -25,9 +25,9 @@ from jaxtyping import Float, Num, Shaped
 
 from jaxcnn.geometry import Padding, Window
 
-from . import _check
+from . import _check, _numbers
 from ._broadcast import of_rank
-from ._pad import MODES, pad_pairs
+from ._pad import MODES, cropped, pad_pairs
 from ._widened import widened
 from .engine import extreme, total, whole
 
@@ -114,14 +114,14 @@ def avg_pool(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-    divisor: int | float | None = None,
+    divisor: float | Float[Array, ""] | None = None,
 ) -> Float[Array, "n *outputs c"]:
     """Mean of each window.
 
     Args:
         count_include_pad: whether padded zeros count as pixels, so that a window of nothing else gives 0; where they do not,
             such a window has no mean and is refused. What a ragged edge (`ceil_mode`) lacks never counts.
-        divisor: divide every sum by this instead.
+        divisor: divide every sum by this instead, a number or an array of one, which may be traced.
 
     Raises: as `max_pool`; TypeError for integers, ValueError for a divisor of 0.
 
@@ -131,17 +131,17 @@ def avg_pool(
     """
     x, full, border = resolve("avg_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("avg_pool", x)
-    if not isinstance(divisor, int | float | np.number | None):
-        raise TypeError(f"avg_pool: divisor={divisor!r} must be a number, or None for the window's size")
-    if divisor == 0:
-        raise ValueError("avg_pool: divisor=0 divides by zero; use another number, or None for the window's size")
+    if divisor is not None:
+        divisor = _numbers.scalar("avg_pool", "divisor", divisor)
+        if _numbers.concrete(divisor) == 0:
+            raise ValueError("avg_pool: divisor=0 divides by zero; use another number, or None for the window's size")
     if divisor is None:
         if not count_include_pad:
             on_image("avg_pool", full, x.shape[1:-1])
         zeros_count = count_include_pad and padding_mode == "zeros"
         divide_by = _pixel_counts(full, x.shape[1:-1], border if zeros_count else None)
     else:
-        divide_by = np.asarray(divisor)
+        divide_by = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
     sums = total(widened(x), full)
     return (sums / of_rank(divide_by.astype(sums.dtype), x.ndim)).astype(x.dtype)
 
@@ -199,11 +199,12 @@ avg_pool1d, avg_pool2d, avg_pool3d = (_check.ranked(avg_pool, rank) for rank in 
 
 
 def resolve(name, x, window, stride, padding, padding_mode, dilation, ceil_mode):
-    """x (padded already where the mode puts real pixels there), its window, and the padding asked for, without a ragged edge."""
+    """x (cropped, and padded where the mode puts real pixels there), its window, and the padding left, without a ragged edge."""
     x = whole(_check.images(name, x))
     _check.one_of(name, "padding_mode", padding_mode, MODES)
     options = {"stride": window if stride is None else stride, "dilation": dilation, "name": name}
     border = Window.resolve(window, x.shape[1:-1], padding=padding, **options).padding
+    x, border = cropped(x, border)
     if padding_mode != "zeros":
         x = pad_pairs(name, x, border, padding_mode)
     left = border if padding_mode == "zeros" else "valid"

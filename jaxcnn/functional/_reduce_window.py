@@ -27,6 +27,7 @@ from jaxtyping import PyTree
 from jaxcnn.geometry import Padding, Window
 
 from . import _check
+from ._numbers import kind
 from ._pool import resolve
 from ._widened import widened
 from .lowering import every
@@ -34,7 +35,6 @@ from .lowering import every
 Ints = int | Sequence[int]
 Combine = Callable[[list[Array], list[Array]], list[Array]]
 NAME = "reduce_window"
-KINDS = (np.bool_, jnp.integer, jnp.floating, jnp.complexfloating)  # each holds the numbers of those before it
 
 
 def reduce_window(
@@ -156,10 +156,10 @@ def _numbers(identity, tree, leaves: list[Array]) -> list[Array]:
 
 def _number(value, leaf: Array) -> Array:
     known = value if hasattr(value, "dtype") else np.asarray(value)
-    kind = lambda dtype: next((i for i, group in enumerate(KINDS) if jnp.issubdtype(dtype, group)), len(KINDS))
     limits = jnp.iinfo(leaf.dtype) if kind(leaf.dtype) == 1 and not isinstance(known, Tracer) else None
     if known.shape or kind(known.dtype) > kind(leaf.dtype) or (limits and not limits.min <= known <= limits.max):
-        raise TypeError(f"{NAME}: identity={value!r} must be one number that x can hold (x is {_check.describe(leaf)})")
+        given = f" is {_check.describe(known)}; it" if known.shape else f"={value!r}"
+        raise TypeError(f"{NAME}: identity{given} must be one number that x can hold (x is {_check.describe(leaf)})")
     return lax.stop_gradient(jnp.asarray(known).astype(widened(leaf).dtype))
 
 

@@ -23,6 +23,7 @@ from ._accumulated import accumulated
 from ._boxes import by_bin, check_sensitive, checked, image_of_box
 from ._broadcast import of_rank
 from ._grid_sample import sample
+from ._numbers import Number
 from ._widened import widened
 from .engine import placed
 
@@ -33,7 +34,7 @@ def roi_align(
     box_index: Int[Array, " k"],
     output_size: int | Sequence[int],
     *,
-    spatial_scale: float = 1.0,
+    spatial_scale: Number = 1.0,
     sampling_ratio: int | None = None,
     aligned: bool = True,
 ) -> Float[Array, "k h_out w_out c"]:
@@ -44,7 +45,7 @@ def roi_align(
             `boxes[:, [1, 0, 3, 2]]`. Any floating dtype.
         box_index: which of the images each box is on.
         output_size: bins, an int or height and width.
-        spatial_scale: pixels of x for one of the original image, such as 1/16.
+        spatial_scale: pixels of x for one of the original image, such as 1/16; a number or an array of one.
         sampling_ratio: g, points of a bin on each axis. None takes ⌈box / bins⌉ for each box, as torchvision's -1, and at most
             ⌈image / bins⌉, which only a box larger than the image notices; as many points are then visited for every box, so
             a number (2 is usual) is much faster.
@@ -68,7 +69,7 @@ def ps_roi_align(
     box_index: Int[Array, " k"],
     output_size: int | Sequence[int],
     *,
-    spatial_scale: float = 1.0,
+    spatial_scale: Number = 1.0,
     sampling_ratio: int | None = None,
 ) -> Float[Array, "k h_out w_out c"]:
     """`roi_align` with the channels of each bin its own; arguments as there, pixel centres at +0.5 (torchvision's rule too).
@@ -85,20 +86,20 @@ def ps_roi_align(
 def _resolved(
     name: str, x, boxes, box_index, output_size, spatial_scale, ratio, shift: float, sensitive: bool
 ) -> Array:
-    x, boxes, box_index, bins, scale = checked(name, x, boxes, box_index, output_size, spatial_scale)
+    x, boxes, box_index, bins = checked(name, x, boxes, box_index, output_size, spatial_scale)
     if ratio is not None:
         (ratio,) = per_axis(ratio, 1, what="sampling_ratio", name=name, least=1)
     if sensitive:
         check_sensitive(name, x, bins)
     if not len(boxes):
         return jnp.zeros((0, *bins, x.shape[-1] // (prod(bins) if sensitive else 1)), x.dtype)
-    options = {"bins": bins, "scale": scale, "ratio": ratio, "shift": shift, "sensitive": sensitive}
+    options = {"bins": bins, "ratio": ratio, "shift": shift, "sensitive": sensitive}
     return placed(_aligned, boxes, x, box_index, **options)
 
 
-@partial(jax.jit, static_argnames=("bins", "scale", "ratio", "shift", "sensitive"))
-def _aligned(boxes: Array, x: Array, box_index: Array, bins, scale: float, ratio: int | None, shift: float, sensitive):
-    edges = widened(boxes) * scale - shift
+@partial(jax.jit, static_argnames=("bins", "ratio", "shift", "sensitive"))
+def _aligned(boxes: Array, x: Array, box_index: Array, bins, ratio: int | None, shift: float, sensitive):
+    edges = boxes - shift
     start, side = edges[:, :2], edges[:, 2:] - edges[:, :2]  # (k, 2)
     side = side if shift else jnp.maximum(side, 1)
     number = edges.dtype

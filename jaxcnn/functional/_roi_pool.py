@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from ._accumulated import accumulated
 from ._boxes import by_bin, check_sensitive, checked, image_of_box
 from ._broadcast import of_rank
+from ._numbers import Number
 from ._widened import widened
 from .engine import placed
 
@@ -34,7 +35,7 @@ def roi_pool(
     box_index: Int[Array, " k"],
     output_size: int | Sequence[int],
     *,
-    spatial_scale: float = 1.0,
+    spatial_scale: Number = 1.0,
 ) -> Float[Array, "k h_out w_out c"]:
     """The largest number of each bin, whose first pixel gets the gradient; a box has at least one pixel, its last one included.
 
@@ -47,10 +48,10 @@ def roi_pool(
     >>> roi_pool(x, jnp.array([[0.0, 1.0, 2.0, 3.0]]), jnp.array([0]), 2)[0, :, :, 0].tolist()
     [[6.0, 7.0], [10.0, 11.0]]
     """
-    x, boxes, box_index, bins, scale = checked("roi_pool", x, boxes, box_index, output_size, spatial_scale)
+    x, boxes, box_index, bins = checked("roi_pool", x, boxes, box_index, output_size, spatial_scale)
     if not len(boxes):
         return jnp.zeros((0, *bins, x.shape[-1]), x.dtype)
-    return placed(_largest, boxes, x, box_index, bins=bins, scale=scale)
+    return placed(_largest, boxes, x, box_index, bins=bins)
 
 
 def ps_roi_pool(
@@ -59,7 +60,7 @@ def ps_roi_pool(
     box_index: Int[Array, " k"],
     output_size: int | Sequence[int],
     *,
-    spatial_scale: float = 1.0,
+    spatial_scale: Number = 1.0,
 ) -> Float[Array, "k h_out w_out c"]:
     """The mean of each bin, which has channels of its own: x has the channels (c, h, w), and bin (i, j) reads (c, i, j).
 
@@ -72,18 +73,18 @@ def ps_roi_pool(
     >>> ps_roi_pool(x, jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([0]), 2)[0, :, :, 0].tolist()
     [[0.0, 5.0], [10.0, 15.0]]
     """
-    x, boxes, box_index, bins, scale = checked("ps_roi_pool", x, boxes, box_index, output_size, spatial_scale)
+    x, boxes, box_index, bins = checked("ps_roi_pool", x, boxes, box_index, output_size, spatial_scale)
     check_sensitive("ps_roi_pool", x, bins)
     if not len(boxes):
         return jnp.zeros((0, *bins, x.shape[-1] // prod(bins)), x.dtype)
-    return placed(_means, boxes, x, box_index, bins=bins, scale=scale)
+    return placed(_means, boxes, x, box_index, bins=bins)
 
 
-@partial(jax.jit, static_argnames=("bins", "scale"))
-def _largest(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int], scale: float) -> Array:
+@partial(jax.jit, static_argnames="bins")
+def _largest(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int]) -> Array:
     image, known = image_of_box(box_index, x.shape[0])
     (n, h, w, c), rows = x.shape, image[:, None, None]
-    first, count = _bins(boxes, (h, w), bins, scale, last=1)
+    first, count = _bins(boxes, (h, w), bins, last=1)
     pixel = _winner(lax.stop_gradient(x), first, count, rows)  # (k, h_out, w_out, c)
     colour = widened(x).reshape(n, h * w, c)[rows[..., None], jnp.maximum(pixel, 0), np.arange(c)]
     y = jnp.where(pixel >= 0, colour, jnp.zeros_like(colour))
@@ -112,12 +113,12 @@ def _winner(x: Array, first: Array, count: Array, rows: Array) -> Array:
     return lax.while_loop(lambda state: state[0] < steps, better, (jnp.int32(0), jnp.zeros_like(colour), none))[2]
 
 
-@partial(jax.jit, static_argnames=("bins", "scale"))
-def _means(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int], scale: float) -> Array:
+@partial(jax.jit, static_argnames="bins")
+def _means(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int]) -> Array:
     image, known = image_of_box(box_index, x.shape[0])
     space, images = x.shape[1:3], by_bin(widened(x), bins)
     rows = prod(bins) * image[:, None, None] + np.arange(prod(bins), dtype=image.dtype).reshape(1, *bins)
-    first, count = _bins(boxes, space, bins, scale, last=0)
+    first, count = _bins(boxes, space, bins, last=0)
 
     def term(step: Array) -> Array:
         step = of_rank(step, first.ndim)
@@ -137,9 +138,9 @@ def _means(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int], scal
     return jnp.where(known[:, None, None, None], y, jnp.nan).astype(x.dtype)
 
 
-def _bins(boxes: Array, space: Sequence[int], bins: Sequence[int], scale: float, last: int) -> tuple[Array, Array]:
+def _bins(boxes: Array, space: Sequence[int], bins: Sequence[int], last: int) -> tuple[Array, Array]:
     """The first pixel of every bin and how many it has on the image, `(k, h_out, w_out, 2)`."""
-    corners = lax.round(widened(lax.stop_gradient(boxes)) * scale, lax.RoundingMethod.AWAY_FROM_ZERO)
+    corners = lax.round(lax.stop_gradient(boxes), lax.RoundingMethod.AWAY_FROM_ZERO)
     corners = jnp.clip(corners, -FAR, FAR).astype(jnp.int32)
     starts, counts = [], []
     for axis, (n, b) in enumerate(zip(space, bins)):

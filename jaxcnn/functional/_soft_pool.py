@@ -13,6 +13,7 @@ so m is a constant to every derivative. A window without a pixel on the image gi
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -20,7 +21,7 @@ from jaxtyping import Float
 
 from jaxcnn.geometry import Padding, Window
 
-from . import _check
+from . import _check, _numbers
 from ._broadcast import of_rank
 from ._fold import over_taps
 from ._pad import pad_pairs
@@ -74,7 +75,8 @@ def mixed_pool(
     functions in convolutional neural networks (2016).
 
     Args:
-        alpha: a number, or an array of shape () or (c,): one a channel. A JAX array must have x's dtype; it is what is learned.
+        alpha: a number, or an array of shape () or (c,): one a channel. A JAX array (c,) must have x's dtype; it is what is
+            learned.
 
     Raises: as `avg_pool`; ValueError for an alpha of another shape, TypeError for mixed dtypes.
 
@@ -141,14 +143,6 @@ def _zero_where_void(y: Array, window: Window, space: Sequence[int]) -> Array:
 
 def _alpha(x: Array, alpha) -> Array:
     c, wide = x.shape[-1], widened(x)
-    if isinstance(alpha, np.ndarray | np.number | int | float):
-        given = jnp.asarray(alpha, wide.dtype)
-    else:
-        given = widened(_check.array("mixed_pool", "alpha", alpha))
+    if isinstance(alpha, jax.Array) and alpha.ndim:
         _check.same_dtype("mixed_pool", x, alpha=alpha)
-    if given.shape not in ((), (c,)):
-        raise ValueError(
-            f"mixed_pool: alpha is {_check.describe(given)}; it must be a number or have the shape ({c},) "
-            f"(x is {_check.describe(x)})"
-        )
-    return given
+    return _numbers.one_or_each("mixed_pool", "alpha", alpha, c, "channels", wide.dtype)

@@ -5,12 +5,15 @@
 degrees, counter-clockwise from the horizontal with y upwards: an edge or line at 90 is vertical, at 45 runs from the lower
 left to the upper right. Vertical-edge kernels answer positively to bright left of dark.
 
+Angles, sigmas and amounts are numbers or arrays of one. What is traced has a derivative, and a kernel of a JAX array is one, too.
 Edges of the image are replicated by default (`padding="same", padding_mode="replicate"`), so the size stays. 16-bit floats are
 filtered in float32, kernels included, and rounded once.
 """
 
 import math
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -18,13 +21,15 @@ from jaxtyping import Float
 
 from jaxcnn.geometry import Padding, per_axis
 
-from . import _check
+from . import _check, _numbers
 from ._conv import depthwise_conv
+from ._numbers import Number
 from ._separable import spatially_separable_conv
 from ._widened import widened
 
 SMOOTHING = {"prewitt": (1, 1, 1), "sobel": (1, 2, 1), "scharr": (3, 10, 3)}  # along the edge; across it (1, 0, −1)
 ACROSS = (1.0, 0.0, -1.0)
+FINITE = {"above": -math.inf, "below": math.inf}
 
 Images = Float[Array, "n h w c"]
 
@@ -68,7 +73,7 @@ def apply_separable(
     return y.astype(x.dtype)
 
 
-def edge_kernel(angle: float = 90.0, *, operator: str = "prewitt") -> np.ndarray:
+def edge_kernel(angle: Number = 90.0, *, operator: str = "prewitt") -> np.ndarray | Array:
     """3×3 detector of edges at `angle` degrees; `operator` is "prewitt", "sobel" or "scharr".
 
     The kernel is steered: `sin(angle) · vertical + cos(angle) · horizontal`. 90 is vertical, 0 horizontal, 45 oblique.
@@ -79,16 +84,15 @@ def edge_kernel(angle: float = 90.0, *, operator: str = "prewitt") -> np.ndarray
     [[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]]
     """
     _check.one_of("edge_kernel", "operator", operator, tuple(SMOOTHING))
-    _finite("edge_kernel", "angle", angle)
-    vertical = np.outer(SMOOTHING[operator], ACROSS)
-    sine, cosine = _exact(math.sin(math.radians(angle))), _exact(math.cos(math.radians(angle)))
+    sine, cosine = _direction("edge_kernel", angle)
+    vertical = np.outer(SMOOTHING[operator], ACROSS).astype(getattr(sine, "dtype", float))
     return sine * vertical + cosine * vertical.T
 
 
 @_check.named(("apply", "apply_separable"), "edge")
 def edge(
     x: Images,
-    angle: float = 90.0,
+    angle: Number = 90.0,
     *,
     operator: str = "prewitt",
     absolute: bool = False,
@@ -102,9 +106,11 @@ def edge(
     [[3.0, 3.0], [3.0, 3.0]]
     """
     _check.one_of("edge", "operator", operator, tuple(SMOOTHING))
-    _finite("edge", "angle", angle)
+    angle = _numbers.python_number("edge", "angle", angle, **FINITE)
     along, across = np.array(SMOOTHING[operator], float), np.array(ACROSS)
-    if angle % 180 == 90:
+    if isinstance(angle, jax.Array):
+        y = apply(x, edge_kernel(angle, operator=operator), padding=padding, padding_mode=padding_mode)
+    elif angle % 180 == 90:
         y = apply_separable(x, along, across, padding=padding, padding_mode=padding_mode) * (
             1 if angle % 360 == 90 else -1
         )
@@ -118,7 +124,7 @@ def edge(
 
 
 @_check.named("edge", "prewitt")
-def prewitt(x: Images, angle: float = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
+def prewitt(x: Images, angle: Number = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Prewitt's operator: `edge` with smoothing (1, 1, 1).
 
     >>> prewitt(jnp.ones((1, 5, 5, 1))).shape
@@ -128,7 +134,7 @@ def prewitt(x: Images, angle: float = 90.0, *, padding: Padding = "same", paddin
 
 
 @_check.named("edge", "sobel")
-def sobel(x: Images, angle: float = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
+def sobel(x: Images, angle: Number = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Sobel's operator: `edge` with smoothing (1, 2, 1).
 
     >>> sobel(jnp.ones((1, 5, 5, 1)), padding="valid").shape
@@ -138,7 +144,7 @@ def sobel(x: Images, angle: float = 90.0, *, padding: Padding = "same", padding_
 
 
 @_check.named("edge", "scharr")
-def scharr(x: Images, angle: float = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
+def scharr(x: Images, angle: Number = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Scharr's operator: `edge` with smoothing (3, 10, 3), the most even over directions.
 
     >>> scharr(jnp.ones((1, 5, 5, 1)), 0).shape
@@ -164,7 +170,7 @@ def gradient_magnitude(
     return jnp.hypot(vertical, horizontal).astype(x.dtype)
 
 
-def line_kernel(angle: float = 90.0, *, size: int = 3) -> np.ndarray:
+def line_kernel(angle: Number = 90.0, *, size: int = 3) -> np.ndarray | Array:
     """A line of one pixel's width through the centre at `angle` degrees, in a `size` × `size` kernel (odd).
 
     Weights fall linearly to 0 one pixel off the line, counted along the axis that the line is steeper against.
@@ -175,22 +181,25 @@ def line_kernel(angle: float = 90.0, *, size: int = 3) -> np.ndarray:
     ([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
     """
     reach = _odd_reach("line_kernel", size)
-    _finite("line_kernel", "angle", angle)
-    y, x = np.mgrid[reach : -reach - 1 : -1, -reach : reach + 1]
-    sine, cosine = _exact(math.sin(math.radians(angle))), _exact(math.cos(math.radians(angle)))
+    sine, cosine = _direction("line_kernel", angle)
+    y, x = np.mgrid[reach : -reach - 1 : -1, -reach : reach + 1].astype(getattr(sine, "dtype", float))
+    if isinstance(sine, jax.Array):
+        off = jnp.abs(x * sine - y * cosine) / jnp.maximum(jnp.abs(sine), jnp.abs(cosine))
+        return jnp.maximum(0.0, 1.0 - off)
     off = np.abs(x * sine - y * cosine) / max(abs(sine), abs(cosine))
     return np.maximum(0.0, 1.0 - off).round(12)
 
 
 @_check.named(("line_kernel", "apply"), "line")
 def line(
-    x: Images, angle: float = 90.0, *, size: int = 3, padding: Padding = "same", padding_mode: str = "replicate"
+    x: Images, angle: Number = 90.0, *, size: int = 3, padding: Padding = "same", padding_mode: str = "replicate"
 ) -> Images:
     """Response to bright lines at `angle` degrees.
 
     >>> line(jnp.eye(5)[None, :, :, None], 135, padding="valid")[0, 1, 1, 0].item()
     3.0
     """
+    angle = _numbers.python_number("line", "angle", angle, **FINITE)
     return apply(x, line_kernel(angle, size=size), padding=padding, padding_mode=padding_mode)
 
 
@@ -217,19 +226,21 @@ def laplacian(
     return apply(x, laplacian_kernel(diagonal=diagonal), padding=padding, padding_mode=padding_mode)
 
 
-def gaussian_kernel(sigma: float, *, size: int | None = None) -> np.ndarray:
+def gaussian_kernel(sigma: Number, *, size: int | None = None) -> np.ndarray | Array:
     """`(size,)` samples of a Gaussian of `sigma` pixels with sum 1; `size` is odd, by default it reaches 4 sigma.
 
-    Raises: ValueError for a sigma that is not positive or an even size.
+    Raises: ValueError for a sigma that is not positive, one that is traced without a size, or an even size.
 
     >>> gaussian_kernel(1.0, size=3).round(3).tolist()
     [0.274, 0.452, 0.274]
     """
-    _finite("gaussian_kernel", "sigma", sigma)
-    if sigma <= 0:
-        raise ValueError(f"gaussian_kernel: sigma={sigma} must be positive, in pixels")
-    reach = math.ceil(4 * sigma) if size is None else _odd_reach("gaussian_kernel", size)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    sigma = _finite("gaussian_kernel", "sigma", sigma, least=0)
+    known = _numbers.concrete(sigma)
+    if size is None and known is None:
+        raise ValueError("gaussian_kernel: sigma is traced, so how far it reaches is not known; give a size")
+    reach = math.ceil(4 * known) if size is None else _odd_reach("gaussian_kernel", size)
+    exp = jnp.exp if isinstance(sigma, jax.Array) else np.exp
+    weights = exp(-0.5 * (np.arange(-reach, reach + 1).astype(getattr(sigma, "dtype", float)) / sigma) ** 2)
     return weights / weights.sum()
 
 
@@ -247,13 +258,14 @@ def binomial_kernel(size: int) -> np.ndarray:
 
 @_check.named(("gaussian_kernel", "apply_separable"), "gaussian")
 def gaussian(
-    x: Images, sigma: float, *, size: int | None = None, padding: Padding = "same", padding_mode: str = "replicate"
+    x: Images, sigma: Number, *, size: int | None = None, padding: Padding = "same", padding_mode: str = "replicate"
 ) -> Images:
-    """Gaussian blur with `sigma` in pixels, applied separably.
+    """Gaussian blur with `sigma` in pixels, applied separably. A sigma that is traced needs a `size`.
 
     >>> gaussian(jnp.ones((1, 9, 9, 1)), 1.0).shape
     (1, 9, 9, 1)
     """
+    sigma = _numbers.python_number("gaussian", "sigma", sigma, above=0, below=math.inf)
     kernel = gaussian_kernel(sigma, size=size)
     return apply_separable(x, kernel, kernel, padding=padding, padding_mode=padding_mode)
 
@@ -282,7 +294,7 @@ def box(x: Images, size: int, *, padding: Padding = "same", padding_mode: str = 
 
 
 @_check.named("laplacian", "sharpen")
-def sharpen(x: Images, amount: float = 1.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
+def sharpen(x: Images, amount: Number = 1.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """`x − amount · laplacian(x)`.
 
     >>> sharpen(jnp.ones((1, 3, 3, 1)))[0, 0, 0, 0].item()
@@ -290,21 +302,30 @@ def sharpen(x: Images, amount: float = 1.0, *, padding: Padding = "same", paddin
     """
     x = _float_images("sharpen", x)
     wide = widened(x)
+    amount = _finite("sharpen", "amount", amount, dtype=wide.dtype)
     return (wide - amount * laplacian(wide, padding=padding, padding_mode=padding_mode)).astype(x.dtype)
 
 
 @_check.named("gaussian", "edge_enhance")
 def edge_enhance(
-    x: Images, amount: float = 1.0, *, sigma: float = 1.0, padding: Padding = "same", padding_mode: str = "replicate"
+    x: Images,
+    amount: Number = 1.0,
+    *,
+    sigma: Number = 1.0,
+    size: int | None = None,
+    padding: Padding = "same",
+    padding_mode: str = "replicate",
 ) -> Images:
-    """Unsharp mask: `x + amount · (x − gaussian(x, sigma))`.
+    """Unsharp mask: `x + amount · (x − gaussian(x, sigma))`, sigma and size as there.
 
     >>> edge_enhance(jnp.zeros((1, 9, 9, 1))).shape
     (1, 9, 9, 1)
     """
     x = _float_images("edge_enhance", x)
     wide = widened(x)
-    return (wide + amount * (wide - gaussian(wide, sigma, padding=padding, padding_mode=padding_mode))).astype(x.dtype)
+    amount = _finite("edge_enhance", "amount", amount, dtype=wide.dtype)
+    smooth = gaussian(wide, sigma, size=size, padding=padding, padding_mode=padding_mode)
+    return (wide + amount * (wide - smooth)).astype(x.dtype)
 
 
 def _float_images(name: str, x: Array) -> Array:
@@ -313,9 +334,20 @@ def _float_images(name: str, x: Array) -> Array:
     return x
 
 
-def _finite(name: str, what: str, value: float) -> None:
-    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
-        raise ValueError(f"{name}: {what}={value!r} must be a finite number")
+def _finite(name: str, what: str, value: Number, *, least: float = -math.inf, dtype=None) -> Number:
+    """A number above `least`, as a Python number or as an array of a dtype, in float32 at least."""
+    number = _numbers.scalar(name, what, value, above=least, below=math.inf)
+    if not isinstance(number, jax.Array):
+        return number
+    return number.astype(dtype or jnp.promote_types(number.dtype, jnp.float32))
+
+
+def _direction(name: str, angle: Number) -> tuple[Any, Any]:
+    """Sine and cosine of an angle in degrees, exact where they are 0, ½ or 1 and the angle is no JAX array."""
+    angle = _finite(name, "angle", angle)
+    if isinstance(angle, jax.Array):
+        return jnp.sin(jnp.radians(angle)), jnp.cos(jnp.radians(angle))
+    return _exact(math.sin(math.radians(angle))), _exact(math.cos(math.radians(angle)))
 
 
 def _odd_reach(name: str, size: int) -> int:

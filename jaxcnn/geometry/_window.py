@@ -23,8 +23,8 @@ Padding = str | int | Sequence[str | int | Sequence[int]]
 class Window:
     """A window per spatial axis: size, stride, padding pairs and dilation, each one entry an axis.
 
-    Build it with `Window.resolve`, which checks what a user wrote; the constructor takes resolved integers. Padding may be
-    negative here (a crop): transposing a window can make it so.
+    Build it with `Window.resolve`, which checks what a user wrote; the constructor takes resolved integers. Negative padding
+    crops the image; transposing a window can make it so, too.
 
     >>> Window.resolve(3, (6, 6), padding="same")
     Window(size=(3, 3), stride=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1))
@@ -50,8 +50,8 @@ class Window:
         """The window that a user's words mean on an image of `space` pixels.
 
         `padding` is a rule's name ("same", "valid", "full", "causal"; case does not matter), an int for every side, or one
-        entry an axis: an int, a `(low, high)` pair or a name. `ceil_mode` keeps the ragged edge: the last window may run
-        over the padded image but must start inside the image or its low padding (PyTorch's rule).
+        entry an axis: an int, a `(low, high)` pair or a name; a negative number crops. `ceil_mode` keeps the ragged edge: the
+        last window may run over the padded image but must start inside the image or its low padding (PyTorch's rule).
 
         Raises: ValueError or TypeError, one line that begins with `name`, if a number is out of range, an entry is missing
         or the window is larger than the padded image.
@@ -68,6 +68,10 @@ class Window:
         spans = tuple((k - 1) * d + 1 for k, d in zip(size, dilation))
         pairs = _padding_pairs(padding, space, spans, stride, name)
         for axis, (n, k, (low, high)) in enumerate(zip(space, spans, pairs)):
+            if n + min(low, 0) + min(high, 0) < 1:
+                raise ValueError(
+                    f"{name}: padding ({low}, {high}) crops spatial axis {axis} of {n} pixels to nothing; crop by less"
+                )
             if k > n + low + high:
                 raise ValueError(
                     f"{name}: window {size} (dilation {dilation}) spans {k} pixels on spatial axis {axis}, which has {n} "
@@ -195,9 +199,11 @@ def per_axis(value: int | Sequence[int], rank: int, *, what: str, name: str, lea
     (2, 2, 2)
     """
     or_ints, everywhere = (f" or {rank} ints", " on every axis") if rank > 1 else ("", "")
+    several = isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0  # an array without axes is one number
     try:
-        entries = tuple(index(v) for v in (value if isinstance(value, Iterable) else (value,) * rank))
+        entries = tuple(index(v) for v in (value if several else (value,) * rank))
     except TypeError:
+        _refuse_traced(value, what, name)
         raise TypeError(f"{name}: {what}={value!r} must be an int{or_ints}") from None
     if len(entries) != rank:
         raise ValueError(
@@ -210,7 +216,7 @@ def per_axis(value: int | Sequence[int], rank: int, *, what: str, name: str, lea
 
 def _padding_pairs(padding, space, spans, stride, name) -> tuple[Pair, ...]:
     rank = len(space)
-    padding = padding.tolist() if hasattr(padding, "tolist") else padding  # a NumPy array or number
+    padding = _plain(padding, name)
     if isinstance(padding, str) or not isinstance(padding, Sequence):
         entries = (padding,) * rank
     else:
@@ -220,6 +226,21 @@ def _padding_pairs(padding, space, spans, stride, name) -> tuple[Pair, ...]:
             f"{name}: padding={padding!r} has {len(entries)} entries; give one for each of {rank} spatial axes"
         )
     return tuple(_pair(entry, padding, n, k, s, name) for entry, n, k, s in zip(entries, space, spans, stride))
+
+
+def _plain(padding, name):
+    """Arrays as numbers and lists of them."""
+    _refuse_traced(padding, "padding", name)
+    if isinstance(padding, (list, tuple)):
+        return tuple(_plain(entry, name) for entry in padding)
+    return padding.tolist() if hasattr(padding, "tolist") else padding
+
+
+def _refuse_traced(value, what: str, name: str) -> None:
+    """One line for numbers that JAX traces, whose classes are not known here: sizes are decided while it traces."""
+    entries = value if isinstance(value, (list, tuple)) else (value,)
+    if any(type(entry).__name__.endswith("Tracer") for entry in entries):
+        raise TypeError(f"{name}: {what} is traced; it decides shapes, so it must be an int that is known") from None
 
 
 def _pair(entry, padding, n, span, stride, name) -> Pair:
@@ -237,8 +258,6 @@ def _pair(entry, padding, n, span, stride, name) -> Pair:
         raise TypeError(
             f"{name}: padding={padding!r} must be {words}, an int, or one int or (low, high) an axis"
         ) from None
-    if low < 0 or high < 0:
-        raise ValueError(f"{name}: padding={padding!r} must not be negative; crop the image instead")
     return (low, high)
 
 

@@ -250,7 +250,7 @@ def sizes(name: str, kernel_size: Ints, rank: int) -> tuple[int, ...]:
     >>> sizes("Conv", 3, 2)
     (3, 3)
     """
-    axes = len(kernel_size) if isinstance(kernel_size, Sequence) else rank
+    axes = np.size(kernel_size) if np.ndim(kernel_size) else rank
     if not 1 <= axes <= 3:
         raise ValueError(f"{name}: kernel_size={kernel_size!r} has {axes} axes; there can be 1, 2 or 3")
     return per_axis(kernel_size, axes, what="kernel_size", name=name, least=1)
@@ -263,7 +263,8 @@ def options(
     large = (1 << 20,) * len(size)
     window = Window.resolve(size, large, stride=stride, padding=padding, dilation=dilation, name=name)
     _check.one_of(name, "padding_mode", padding_mode, MODES)
-    padding = padding.tolist() if isinstance(padding, np.ndarray) else padding
-    freeze = lambda v: tuple(map(freeze, v)) if isinstance(v, (list, tuple)) else v
+    plain = lambda v: v.tolist() if hasattr(v, "tolist") else v
+    freeze = lambda v: tuple(map(freeze, v)) if isinstance(v, (list, tuple)) else plain(v)
+    padding = plain(padding)
     fixed: dict[str, Any] = {"stride": window.stride, "padding": freeze(padding), "padding_mode": padding_mode}
     return fixed | {"dilation": window.dilation} | more

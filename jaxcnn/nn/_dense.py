@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from jaxcnn import functional as F
 from jaxcnn.functional._bias import add_bias
+from jaxcnn.functional._numbers import Number, concrete, python_number
 from jaxcnn.functional._widened import widened
 
 from ._conv import cast, counts, fan_in_normal, zeros
@@ -50,16 +51,12 @@ class Dense(nnx.Module):
 def _product(x: Array, kernel: Array) -> Array:
     """`x @ kernel`; of maps as a 1×1 convolution, which is this product, and whose kernel gradient is twice as fast on CPU.
 
-    16-bit vectors go that way too, because JAX's own product and its derivatives are sums in 16 bits by their types.
+    Of vectors the sums, those going back too, are float32 by their type, because nothing else says that 16 bits do not do.
     """
-    wide = widened(x).dtype
-    least = 1 if wide != x.dtype else 3
     summed_over = jax.typeof(kernel).sharding.spec[:1]  # a convolution refuses to have this split on an explicit mesh
-    if not least <= x.ndim <= 5 or any(summed_over):
-        return jnp.matmul(x, kernel, preferred_element_type=wide).astype(x.dtype)
-    maps = x if x.ndim > 2 else x.reshape(x.shape[0] if x.ndim > 1 else 1, 1, x.shape[-1])
-    y = F.conv(maps, kernel.reshape(*[1] * (maps.ndim - 2), *kernel.shape), lowering="patches")
-    return y.reshape(*x.shape[:-1], kernel.shape[1])
+    if not 3 <= x.ndim <= 5 or any(summed_over):
+        return jnp.matmul(x, kernel, preferred_element_type=widened(x).dtype).astype(x.dtype)
+    return F.conv(x, kernel.reshape(*[1] * (x.ndim - 2), *kernel.shape), lowering="patches")
 
 
 class Dropout(nnx.Module):
@@ -73,11 +70,9 @@ class Dropout(nnx.Module):
     [1.0, 1.0, 1.0, 1.0]
     """
 
-    def __init__(self, rate: float, *, rngs: nnx.Rngs):
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate={rate} must be at least 0 and below 1")
-        self.rate = rate
-        self.rngs = rngs.dropout.fork() if rate else None
+    def __init__(self, rate: Number, *, rngs: nnx.Rngs):
+        self.rate = python_number(type(self).__name__, "rate", rate, low=0, below=1)
+        self.rngs = None if concrete(self.rate) == 0 else rngs.dropout.fork()
 
     def __call__(self, x: Float[Array, "..."], *, train: bool) -> Float[Array, "..."]:
         if not train or self.rngs is None:

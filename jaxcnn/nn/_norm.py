@@ -6,6 +6,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxcnn import functional as F
+from jaxcnn.functional._numbers import Number, python_number
 
 from ._conv import counts
 
@@ -30,19 +31,16 @@ class BatchNorm(nnx.Module):
         self,
         num_features: int,
         *,
-        momentum: float = 0.1,
-        epsilon: float = 1e-5,
+        momentum: Number = 0.1,
+        epsilon: Number = 1e-5,
         use_scale: bool = True,
         use_bias: bool = True,
         param_dtype=jnp.float32,
         rngs: nnx.Rngs,
     ):
         (num_features,) = counts("BatchNorm", num_features=num_features)
-        if not 0 <= momentum <= 1 or not epsilon > 0:
-            raise ValueError(
-                f"BatchNorm: momentum={momentum}, epsilon={epsilon}; momentum is the share of the new batch, 0 to 1 "
-                "(Flax's is 1 minus that), epsilon must be positive"
-            )
+        momentum = python_number("BatchNorm", "momentum", momentum, low=0, high=1)
+        epsilon = python_number("BatchNorm", "epsilon", epsilon, above=0)
         del rngs  # nothing is random here; the word is there so that every module is built alike
         self.scale = nnx.Param(jnp.ones((num_features,), param_dtype)) if use_scale else None
         self.bias = nnx.Param(jnp.zeros((num_features,), param_dtype)) if use_bias else None
@@ -77,10 +75,9 @@ class LayerNorm(nnx.Module):
     [[-1.0, 1.0]]
     """
 
-    def __init__(self, num_features: int, *, epsilon: float = 1e-5, param_dtype=jnp.float32, rngs: nnx.Rngs):
+    def __init__(self, num_features: int, *, epsilon: Number = 1e-5, param_dtype=jnp.float32, rngs: nnx.Rngs):
         (num_features,) = counts("LayerNorm", num_features=num_features)
-        if not epsilon > 0:
-            raise ValueError(f"LayerNorm: epsilon={epsilon} must be positive")
+        epsilon = python_number("LayerNorm", "epsilon", epsilon, above=0)
         del rngs  # nothing is random here
         self.scale = nnx.Param(jnp.ones((num_features,), param_dtype))
         self.bias = nnx.Param(jnp.zeros((num_features,), param_dtype))

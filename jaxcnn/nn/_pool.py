@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from jaxtyping import Float
 from jaxcnn import functional as F
 from jaxcnn.functional._bias import add_bias
 from jaxcnn.functional._broadcast import of_rank
+from jaxcnn.functional._numbers import Number, scalar
 from jaxcnn.functional._widened import widened
 from jaxcnn.geometry import Padding, per_axis
 
@@ -77,7 +79,7 @@ class WeightedPool(nnx.Module):
         rngs: nnx.Rngs,
     ):
         del rngs  # nothing is random here; the word is there so that every module is built alike
-        axes = len(window) if isinstance(window, Sequence) else rank
+        axes = np.size(window) if np.ndim(window) else rank
         sizes = per_axis(window, axes, what="window", name="WeightedPool", least=1)
         (in_features,) = counts("WeightedPool", in_features=in_features)
         shape = (*sizes, in_features) if each_tap else (in_features,)
@@ -111,7 +113,7 @@ class MixedPool(nnx.Module):
         window: Ints,
         *,
         in_features: int | None = None,
-        alpha: float = 0.5,
+        alpha: Number = 0.5,
         dtype=None,
         param_dtype=jnp.float32,
         rngs: nnx.Rngs,
@@ -119,6 +121,7 @@ class MixedPool(nnx.Module):
     ):
         del rngs  # nothing is random here
         shape = () if in_features is None else counts("MixedPool", in_features=in_features)
+        alpha = scalar("MixedPool", "alpha", alpha)
         self.alpha = nnx.Param(jnp.full(shape, alpha, param_dtype))
         self.window, self.dtype, self.options = window, dtype, _known("MixedPool", F.mixed_pool, options)
 

@@ -54,11 +54,11 @@ def chains(program):
 
 def carried(equation):
     """What one round of a loop hands to the next."""
-    if equation.primitive.name == "scan":
-        inner = equation.params["jaxpr"].jaxpr
-        return inner, inner.outvars[: equation.params["num_carry"]]
-    inner = equation.params["body_jaxpr"].jaxpr
-    return inner, inner.outvars
+    inner = equation.params["jaxpr" if equation.primitive.name == "scan" else "body_jaxpr"].jaxpr
+    pairs = zip(inner.outvars, equation.outvars)
+    return inner, [
+        v for v, result in pairs if v.aval.shape == result.aval.shape
+    ]  # what a scan stacks has one axis more
 
 
 def narrow_sums(program):

@@ -156,7 +156,7 @@ ERRORS = {
     "divisor word": (
         partial(F.avg_pool2d, X, 2, divisor="n"),
         TypeError,
-        "avg_pool2d: divisor='n' must be a number, or None for the window's size",
+        "avg_pool2d: divisor='n' must be a number",
     ),
     "pad word": (
         partial(F.pad, X, "same"),
@@ -164,7 +164,11 @@ ERRORS = {
         "pad: padding='same' has no meaning without a window; use an int or (low, high) pairs",
     ),
     "pad mode": (partial(F.pad, X, 1, mode="wrap"), ValueError, f"pad: mode='wrap' is unknown; use {MODES}"),
-    "pad negative": (partial(F.pad, X, -1), ValueError, "pad: padding=-1 must not be negative; crop the image instead"),
+    "pad negative": (
+        partial(F.pad, X, -4),
+        ValueError,
+        "pad: padding (-4, -4) crops spatial axis 0 of 7 pixels to nothing; crop by less",
+    ),
     "moments list": (
         partial(F.moments, [1.0]),
         TypeError,
@@ -233,16 +237,16 @@ ERRORS = {
     ),
     "line size": (partial(filters.line, X, size=4), ValueError, "line: size=4 must be odd, so that there is a centre"),
     "line kernel size": (partial(filters.line_kernel, size=-1), ValueError, "line_kernel: size=-1 must be at least 1"),
-    "sigma": (partial(filters.gaussian, X, 0), ValueError, "gaussian: sigma=0 must be positive, in pixels"),
+    "sigma": (partial(filters.gaussian, X, 0), ValueError, "gaussian: sigma=0 must be positive and finite"),
     "kernel sigma": (
         partial(filters.gaussian_kernel, -1.0),
         ValueError,
-        "gaussian_kernel: sigma=-1.0 must be positive, in pixels",
+        "gaussian_kernel: sigma=-1.0 must be positive and finite",
     ),
     "enhance sigma": (
         partial(filters.edge_enhance, X, sigma=0),
         ValueError,
-        "edge_enhance: sigma=0 must be positive, in pixels",
+        "edge_enhance: sigma=0 must be positive and finite",
     ),
     "gaussian size": (
         partial(filters.gaussian, X, 1.0, size=2),

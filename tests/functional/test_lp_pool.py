@@ -132,10 +132,10 @@ def test_infinity_and_nan_stay_in_their_windows(p):
 
 X = jnp.ones((2, 7, 5, 3))
 ERRORS = {
-    "0.5": (lambda: F.lp_pool(X, 0.5, 2), ValueError, "lp_pool: p=0.5 gives no norm; use a number of at least 1, or math.inf"),
+    "0.5": (lambda: F.lp_pool(X, 0.5, 2), ValueError, "lp_pool: p=0.5 must be at least 1"),
     "nan": (lambda: F.lp_pool2d(X, np.nan, 2), ValueError,
-            "lp_pool2d: p=nan gives no norm; use a number of at least 1, or math.inf"),
-    "word": (lambda: F.lp_pool(X, "2", 2), TypeError, "lp_pool: p='2' must be a number, at least 1, or math.inf"),
+            "lp_pool2d: p=nan must be at least 1"),
+    "word": (lambda: F.lp_pool(X, "2", 2), TypeError, "lp_pool: p='2' must be a number"),
     "int": (lambda: F.lp_pool(X.astype(int), 2, 2), TypeError,
             "lp_pool: x is int32[2,7,5,3]; it must be floating point, x.astype(jnp.float32)"),
     "rank": (lambda: F.lp_pool1d(X, 2, 2), ValueError,

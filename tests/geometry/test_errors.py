@@ -64,9 +64,9 @@ ERRORS = {
         f"Window: padding=((1, 2, 3),) must be {WORDS}, {FORMS}",
     ),
     "padding negative": (
-        resolve(3, (7,), padding=((0, -1),)),
+        resolve(3, (7,), padding=((3, -7),)),
         ValueError,
-        "Window: padding=((0, -1),) must not be negative; crop the image instead",
+        "Window: padding (3, -7) crops spatial axis 0 of 7 pixels to nothing; crop by less",
     ),
     "chain": (
         lambda: chain([]),

@@ -18,7 +18,9 @@ from ..lowering import every
 
 LONG = 32  # taps of an axis, above which it goes by doubling
 Parts = list[Array]
-Combine = Callable[[Parts, Parts, int], Parts]  # of two neighbouring runs, and how many taps the second begins after the first
+Combine = Callable[
+    [Parts, Parts, int], Parts
+]  # of two neighbouring runs, and how many taps the second begins after the first
 
 
 def doubled(parts: Parts, axis: int, k: int, s: int, d: int, outputs: int, combine: Combine) -> Parts:
@@ -28,7 +30,9 @@ def doubled(parts: Parts, axis: int, k: int, s: int, d: int, outputs: int, combi
     there: no more than one run and the result are kept.
     """
     n = (outputs - 1) * s + (k - 1) * d + 1  # pixels that the windows see
-    steps = steps_of(k, s if outputs > 1 else d << k.bit_length(), d)  # a single window: runs that do not overlap suffice
+    steps = steps_of(
+        k, s if outputs > 1 else d << k.bit_length(), d
+    )  # a single window: runs that do not overlap suffice
     run, result = _views(parts, axis, 0, steps[0], (n - 1) // steps[0] + 1), None
     for j, step in enumerate(steps):
         if k >> j & 1:
