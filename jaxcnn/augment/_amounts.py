@@ -43,20 +43,20 @@ def has_colours(x: Array) -> bool:
 
 def amounts(name: str, what: str, value: Any, x: Array, **limits: Any) -> Array:
     """One number, or one for each image of x, as `(n, 1, 1, 1)` in float32 at least."""
-    given = one_or_each(name, what, value, x.shape[0], "images", widened(x).dtype, **limits)
+    given = one_or_each(name, what, value, x.shape[0], "image", widened(x).dtype, **limits)
     return jnp.broadcast_to(given, x.shape[:1])[:, None, None, None]
 
 
 def colour(name: str, what: str, value: Any, x: Array) -> Array:
     """What fills: one number, or one a channel, as `()` or `(1, 1, 1, c)` in float32 at least; NaN is allowed."""
-    given = one_or_each(name, what, value, x.shape[-1], "channels", widened(x).dtype, nan=True)
+    given = one_or_each(name, what, value, x.shape[-1], "channel", widened(x).dtype, nan=True)
     return given if given.ndim == 0 else given[None, None, None]
 
 
 def reach(name: str, what: str, value: Any, x: Array, **limits: Any) -> Any:
     """How far a random amount may go: a Python number if one is known, else an array `()` or `(n,)` in float32 at least."""
     if isinstance(value, np.ndarray | jax.Array | list | tuple) and np.ndim(value):
-        return one_or_each(name, what, value, x.shape[0], "images", widened(x).dtype, **limits)
+        return one_or_each(name, what, value, x.shape[0], "image", widened(x).dtype, **limits)
     given = scalar(name, what, value, **limits)
     return given.astype(widened(x).dtype) if isinstance(given, jax.Array) else given
 

@@ -79,7 +79,7 @@ def python_number(name: str, what: str, value: Any, **limits: Any) -> Any:
 
 
 def one_or_each(name: str, what: str, value: Any, count: int, each: str, dtype: Any, **limits: Any) -> Array:
-    """One number, or `count` of them, one for each of the `each` ("images", "channels"): an array `()` or `(count,)`.
+    """One number, or `count` of them, one for each `each` ("image", or "channels"): an array `()` or `(count,)`.
 
     Args:
         value: as of `scalar`, or an array or a sequence `(count,)` of such numbers.
@@ -100,7 +100,8 @@ def one_or_each(name: str, what: str, value: Any, count: int, each: str, dtype: 
     _real(name, what, value)
     if value.shape != (count,):
         found = f"{_check.describe(value)}" if given is value else f"{len(given)} numbers"
-        raise ValueError(f"{name}: {what} is {found}; give one number, or {count}, one for each of the {each}")
+        word = f"of the {each}" if each.endswith("s") else each
+        raise ValueError(f"{name}: {what} is {found}; give one number, or {count}, one for each {word}")
     if given is value and not _traced(value):
         for v in jax.device_get(value).tolist():
             scalar(name, what, v, **limits)

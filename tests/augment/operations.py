@@ -43,8 +43,8 @@ def boxes(v):
 
 
 def mixed(function):
-    """A row of images and labels, each image with the one before it."""
-    return lambda x, labels, amounts: function(share(x), labels, jnp.array([1, 0]), amounts)
+    """A row of images and labels, each image with its neighbour."""
+    return lambda x, labels, amounts: function(share(x), labels, jnp.arange(len(x)) ^ 1, amounts)
 
 
 AUGMENTATIONS = {
