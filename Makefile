@@ -1,12 +1,13 @@
-# make train | test | check | bench: each builds .venv the first time. PYTHON=python3.12 chooses another interpreter.
+# make train | test | check | bench | mutants: each builds .venv the first time. PYTHON=python3.12 chooses another interpreter.
 PYTHON ?= python3
 EXTRAS ?= experiments,dev
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(subst $(strip ,) ,,$(EXTRAS))
-PYTEST_ARGS ?= -n 2 --reruns 1
+PYTEST_ARGS ?= -n 2 --dist worksteal
+MUTANTS ?= --sample 100
 
-.PHONY: install train test check bench clean
+.PHONY: install train test check bench mutants clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -30,6 +31,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.conv --quick
+
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 clean:
 	rm -rf $(VENV) .jax_cache .pytest_cache

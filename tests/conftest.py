@@ -1,11 +1,14 @@
 """What every test shares: quick compilation and its cache, short hypothesis runs and the folder of real data."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import hypothesis
 import jax
 import pytest
+
+from tests.compilation import quick
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("JAXCNN_SHARED", ROOT.parent / "shared"))
@@ -39,11 +42,10 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_compilation(request):
-    """Without LLVM's optimisations a program takes a third less to compile, and a test runs it once or twice."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", request.module.__name__.rpartition(".")[2] not in OPTIMISED)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    """Unoptimised programs, where the test is not of what compilation does to them."""
+    optimised = request.module.__name__.rpartition(".")[2] in OPTIMISED
+    with nullcontext() if optimised else quick():
+        yield
 
 
 @pytest.fixture(scope="session")

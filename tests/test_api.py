@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 
@@ -141,6 +142,9 @@ SIGNATURES = {
 POSITIONAL = {"bias", "mask", "scale", "angle", "amount", "border", "s"}
 VALUES = {"geometry.Counts", "geometry.Node"}
 NO_EXAMPLE = {"geometry.Node", "functional.Explanation"}
+FAMILIES: dict[str, list[str]] = {}  # one item for all ranks of a name
+for _name in SIGNATURES:
+    FAMILIES.setdefault(re.sub(r"[123]d(?=$|_with_indices$)", "", _name), []).append(_name)
 METHODS = {name for name in SIGNATURES if name.startswith("geometry.") and name.count(".") == 2}
 RANKED = {name for name in SIGNATURES if name.removesuffix("_with_indices").endswith(("1d", "2d", "3d"))}
 
@@ -166,29 +170,33 @@ def test_public_names_are_all_in_the_table():
     assert found == SIGNATURES.keys() - METHODS
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_signature_is_pinned(name):
-    signature, bare = inspect.signature(lookup(name)), inspect.Parameter.empty
-    parameters = [p.replace(annotation=bare) for p in signature.parameters.values()]
-    assert str(signature.replace(parameters=parameters, return_annotation=bare)) == f"({SIGNATURES[name]})"
+@pytest.mark.parametrize("family", FAMILIES)
+def test_signatures_are_pinned(family):
+    bare, found = inspect.Parameter.empty, {}
+    for name in FAMILIES[family]:
+        signature = inspect.signature(lookup(name))
+        parameters = [p.replace(annotation=bare) for p in signature.parameters.values()]
+        found[name] = str(signature.replace(parameters=parameters, return_annotation=bare))
+    assert found == {name: f"({SIGNATURES[name]})" for name in FAMILIES[family]}
 
 
-@pytest.mark.parametrize("name", sorted(SIGNATURES.keys() - VALUES))
-def test_defaults_are_keyword_only(name):
-    parameters = inspect.signature(lookup(name)).parameters.values()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_defaults_are_keyword_only(family):
+    parameters = [p for name in FAMILIES[family] for p in inspect.signature(lookup(name)).parameters.values()]
     loose = {p.name for p in parameters if p.default is not p.empty and p.kind is not p.KEYWORD_ONLY}
-    assert loose <= POSITIONAL
+    assert family in VALUES or loose <= POSITIONAL
 
 
-@pytest.mark.parametrize("name", [name for name in SIGNATURES if name.startswith("functional.")])
-def test_arguments_are_annotated(name):
-    signature = inspect.signature(lookup(name))
-    plain = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    assert all(p.annotation is not p.empty for p in plain)
-    assert signature.return_annotation is not signature.empty
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name.startswith("functional.")])
+def test_arguments_are_annotated(family):
+    for name in FAMILIES[family]:
+        signature = inspect.signature(lookup(name))
+        plain = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        assert all(p.annotation is not p.empty for p in plain), name
+        assert signature.return_annotation is not signature.empty, name
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
+@pytest.mark.parametrize("name", sorted(SIGNATURES.keys() - RANKED))
 def test_docstring_exists(name):
     assert len(inspect.getdoc(lookup(name)) or "") > 20
 
@@ -200,9 +208,10 @@ def test_docstring_has_an_executed_example(name):
     assert f"{value.__module__}.{value.__qualname__}" in found
 
 
-@pytest.mark.parametrize("name", sorted(RANKED))
-def test_ranked_function_knows_its_name(name):
-    assert lookup(name).__name__ == lookup(name).__qualname__ == name.partition(".")[2]
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ranked_functions_know_their_names(family):
+    for name in RANKED.intersection(FAMILIES[family]):
+        assert lookup(name).__name__ == lookup(name).__qualname__ == name.partition(".")[2]
 
 
 @pytest.mark.parametrize(

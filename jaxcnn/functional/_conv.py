@@ -59,8 +59,8 @@ def conv(
     >>> x, kernel = jnp.ones((1, 5, 5, 3)), jnp.ones((3, 3, 3, 10))
     >>> conv(x, kernel, padding="valid").shape
     (1, 3, 3, 10)
-    >>> conv(x, jnp.ones((3, 3, 1, 6)), groups=3, stride=2).shape
-    (1, 3, 3, 6)
+    >>> conv(x, jnp.ones((3, 3, 1, 6)), groups=3, stride=2)[0, ..., 0].tolist()  # taps that are on the image
+    [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
     x, kernel = _check.images("conv", x), _check.array("conv", "kernel", kernel)
     bias = None if bias is None else _check.array("conv", "bias", bias)
@@ -137,8 +137,8 @@ def depthwise_conv(
 
     Raises: as `conv`; ValueError if the kernel has another number of channels than x.
 
-    >>> depthwise_conv(jnp.ones((1, 8, 8, 4)), jnp.ones((3, 3, 4, 2))).shape
-    (1, 8, 8, 8)
+    >>> depthwise_conv(jnp.array([[[2.0, 3.0]]]), jnp.array([[[1.0, 10.0], [1.0, 10.0]]])).tolist()
+    [[[2.0, 20.0, 3.0, 30.0]]]
     """
     x, kernel = _check.images("depthwise_conv", x), _check.array("depthwise_conv", "kernel", kernel)
     channels = x.shape[-1]

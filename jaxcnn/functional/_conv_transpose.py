@@ -49,6 +49,8 @@ def conv_transpose(
 
     >>> conv_transpose(jnp.ones((1, 4, 4, 3)), jnp.ones((4, 4, 5, 3)), stride=2, padding=1).shape
     (1, 8, 8, 5)
+    >>> conv_transpose(jnp.array([[[1.0], [2.0]]]), jnp.array([[[1.0]], [[3.0]]]), stride=2).ravel().tolist()
+    [1.0, 3.0, 2.0, 6.0]
     >>> conv_transpose(jnp.ones((1, 3, 3)), jnp.ones((2, 1, 3)), stride=2)[0, :, 0].tolist()
     [3.0, 3.0, 3.0, 3.0, 3.0, 3.0]
     """

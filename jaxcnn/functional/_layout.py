@@ -12,8 +12,10 @@ def to_channels_last(x: Shaped[Array, "..."], *, batched: bool = True) -> Shaped
 
     Raises: ValueError if there is no spatial axis.
 
-    >>> to_channels_last(jnp.ones((2, 3, 5, 7))).shape, to_channels_last(jnp.ones((3, 5, 7)), batched=False).shape
-    ((2, 5, 7, 3), (5, 7, 3))
+    >>> to_channels_last(jnp.array([[[1, 4], [2, 5], [3, 6]]])).tolist()
+    [[[1, 2, 3], [4, 5, 6]]]
+    >>> to_channels_last(jnp.ones((3, 5, 7)), batched=False).shape
+    (5, 7, 3)
     """
     return jnp.moveaxis(_with_space("to_channels_last", x, batched), int(batched), -1)
 
@@ -23,8 +25,8 @@ def to_channels_first(x: Shaped[Array, "..."], *, batched: bool = True) -> Shape
 
     Raises: ValueError if there is no spatial axis.
 
-    >>> to_channels_first(jnp.ones((2, 5, 7, 3))).shape
-    (2, 3, 5, 7)
+    >>> to_channels_first(jnp.array([[[1, 2, 3], [4, 5, 6]]])).tolist()
+    [[[1, 4], [2, 5], [3, 6]]]
     """
     return jnp.moveaxis(_with_space("to_channels_first", x, batched), -1, int(batched))
 

@@ -151,8 +151,8 @@ def global_avg_pool(x: Float[Array, "n *space c"], *, keepdims: bool = False) ->
 
     Raises: TypeError for integers.
 
-    >>> global_avg_pool(jnp.ones((2, 5, 7, 3))).shape
-    (2, 3)
+    >>> global_avg_pool(jnp.arange(12.0).reshape(1, 2, 3, 2)).tolist()
+    [[5.0, 6.0]]
     """
     x = _check.images("global_avg_pool", x)
     _check.floating("global_avg_pool", x)

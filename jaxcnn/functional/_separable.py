@@ -42,8 +42,9 @@ def separable_conv(
     Raises: as `depthwise_conv`; ValueError if `pointwise_kernel` is not `(c_in · multiplier, c_out)`.
 
     >>> x = jnp.ones((1, 12, 12, 3))
-    >>> separable_conv(x, jnp.ones((5, 5, 3, 1)), jnp.ones((3, 256)), padding="valid").shape
-    (1, 8, 8, 256)
+    >>> y = separable_conv(x, jnp.ones((5, 5, 3, 1)), jnp.ones((3, 256)), padding="valid")
+    >>> y.shape, y[0, 0, 0, 0].item()  # 5 · 5 · 3 ones
+    ((1, 8, 8, 256), 75.0)
     """
     pointwise_kernel = _check.array("separable_conv", "pointwise_kernel", pointwise_kernel)
     bias = None if bias is None else _check.array("separable_conv", "bias", bias)
@@ -82,9 +83,9 @@ def spatially_separable_conv(
 
     Raises: as `conv`.
 
-    >>> x, sobel = jnp.ones((1, 6, 6, 1)), (jnp.array([1.0, 2, 1]), jnp.array([1.0, 0, -1]))
-    >>> spatially_separable_conv(x, *(v[:, None, None] for v in sobel), padding="valid").shape
-    (1, 4, 4, 1)
+    >>> x, sobel = jnp.arange(12.0).reshape(1, 3, 4, 1), (jnp.array([1.0, 2, 1]), jnp.array([-1.0, 0, 1]))
+    >>> spatially_separable_conv(x, *(v[:, None, None] for v in sobel), padding="valid").ravel().tolist()
+    [8.0, 8.0]
     """
     x = _check.images("spatially_separable_conv", x, 2)
     bias = None if bias is None else _check.array("spatially_separable_conv", "bias", bias)

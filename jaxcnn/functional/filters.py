@@ -41,8 +41,8 @@ def apply(
 
     Raises: ValueError if the kernel is not 2-D, TypeError if x is not floating point; else as `conv`.
 
-    >>> apply(jnp.ones((1, 5, 5, 3)), box_kernel(3)).shape
-    (1, 5, 5, 3)
+    >>> apply(jnp.arange(9.0).reshape(1, 3, 3, 1), np.eye(3), padding="valid").item()  # 0 + 4 + 8
+    12.0
     """
     x = _float_images("apply", x)
     wide = widened(x)
@@ -59,8 +59,9 @@ def apply_separable(
 ) -> Images:
     """`apply` of the kernel `outer(column, row)`: kh + kw multiplications a pixel instead of kh · kw.
 
-    >>> apply_separable(jnp.ones((1, 5, 5, 3)), np.ones(3), np.ones(3)).shape
-    (1, 5, 5, 3)
+    >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
+    >>> apply_separable(x, np.ones(3), np.array([1, 0, 0]), padding="valid").item()  # 0 + 3 + 6
+    9.0
     """
     x = _float_images("apply_separable", x)
     for what, part in (("column", column), ("row", row)):
@@ -127,8 +128,8 @@ def edge(
 def prewitt(x: Images, angle: Number = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Prewitt's operator: `edge` with smoothing (1, 1, 1).
 
-    >>> prewitt(jnp.ones((1, 5, 5, 1))).shape
-    (1, 5, 5, 1)
+    >>> prewitt(jnp.arange(9.0).reshape(1, 3, 3, 1), padding="valid").item()  # three rows, each 2 brighter at the right
+    -6.0
     """
     return edge(x, angle, operator="prewitt", padding=padding, padding_mode=padding_mode)
 
@@ -137,8 +138,8 @@ def prewitt(x: Images, angle: Number = 90.0, *, padding: Padding = "same", paddi
 def sobel(x: Images, angle: Number = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Sobel's operator: `edge` with smoothing (1, 2, 1).
 
-    >>> sobel(jnp.ones((1, 5, 5, 1)), padding="valid").shape
-    (1, 3, 3, 1)
+    >>> sobel(jnp.arange(9.0).reshape(1, 3, 3, 1), padding="valid").item()  # (1 + 2 + 1) · 2
+    -8.0
     """
     return edge(x, angle, operator="sobel", padding=padding, padding_mode=padding_mode)
 
@@ -147,8 +148,8 @@ def sobel(x: Images, angle: Number = 90.0, *, padding: Padding = "same", padding
 def scharr(x: Images, angle: Number = 90.0, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Scharr's operator: `edge` with smoothing (3, 10, 3), the most even over directions.
 
-    >>> scharr(jnp.ones((1, 5, 5, 1)), 0).shape
-    (1, 5, 5, 1)
+    >>> scharr(jnp.arange(9.0).reshape(1, 3, 3, 1), 0, padding="valid").item()  # (3 + 10 + 3) · 6
+    -96.0
     """
     return edge(x, angle, operator="scharr", padding=padding, padding_mode=padding_mode)
 
@@ -262,8 +263,9 @@ def gaussian(
 ) -> Images:
     """Gaussian blur with `sigma` in pixels, applied separably. A sigma that is traced needs a `size`.
 
-    >>> gaussian(jnp.ones((1, 9, 9, 1)), 1.0).shape
-    (1, 9, 9, 1)
+    >>> dot = jnp.zeros((1, 9, 9, 1)).at[0, 4, 4].set(1000)
+    >>> gaussian(dot, 1.0)[0, 4, 3:6, 0].round().tolist()  # 1000 / 2π in the middle, e^(−½) of it beside
+    [97.0, 159.0, 97.0]
     """
     sigma = _numbers.python_number("gaussian", "sigma", sigma, above=0, below=math.inf)
     kernel = gaussian_kernel(sigma, size=size)
@@ -286,8 +288,8 @@ def box_kernel(size: int) -> np.ndarray:
 def box(x: Images, size: int, *, padding: Padding = "same", padding_mode: str = "replicate") -> Images:
     """Box blur, applied separably.
 
-    >>> box(jnp.ones((1, 5, 5, 1)), 3).shape
-    (1, 5, 5, 1)
+    >>> box(jnp.arange(9.0).reshape(1, 3, 3, 1), 3, padding="valid").item()
+    4.0
     """
     mean = box_kernel(size)[0] * size
     return apply_separable(x, mean, mean, padding=padding, padding_mode=padding_mode)
@@ -318,8 +320,9 @@ def edge_enhance(
 ) -> Images:
     """Unsharp mask: `x + amount · (x − gaussian(x, sigma))`, sigma and size as there.
 
-    >>> edge_enhance(jnp.zeros((1, 9, 9, 1))).shape
-    (1, 9, 9, 1)
+    >>> step = jnp.repeat(jnp.array([0.0, 100.0]), 8).reshape(1, 16, 1, 1)
+    >>> edge_enhance(step)[0, 6:10, 0, 0].round().tolist()  # darker and brighter at the edge than before
+    [-6.0, -30.0, 130.0, 106.0]
     """
     x = _float_images("edge_enhance", x)
     wide = widened(x)

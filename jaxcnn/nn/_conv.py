@@ -40,6 +40,8 @@ class Conv(nnx.Module):
     >>> layer = Conv(3, 10, 3, rngs=nnx.Rngs(0))
     >>> layer(jnp.ones((1, 8, 8, 3))).shape, layer.kernel.shape
     ((1, 8, 8, 10), (3, 3, 3, 10))
+    >>> Conv(1, 1, 3, kernel_init=nnx.initializers.ones, rngs=nnx.Rngs(0))(jnp.ones((1, 2, 3, 1))).ravel().tolist()
+    [4.0, 6.0, 4.0, 4.0, 6.0, 4.0]
     """
 
     def __init__(

@@ -20,7 +20,7 @@ def keep_memory() -> bool:
 
     Returns: whether the C library could (glibc on Linux); False changes nothing.
 
-    >>> keep_memory() in (True, False)
+    >>> keep_memory()  # doctest: +SKIP
     True
     """
     if not sys.platform.startswith("linux"):

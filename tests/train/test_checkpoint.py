@@ -20,6 +20,7 @@ import pytest
 
 from jaxcnn.data import Split
 from jaxcnn.train import CheckpointError, Checkpoints, Stopped, fit
+from tests.compilation import ENVIRONMENT
 
 from . import _killed
 from .toy import DATA, build, prepare
@@ -210,7 +211,7 @@ def test_checkpoints_name_what_is_not_theirs(kept):
 def test_run_killed_at_any_instant_loses_no_checkpoint(tmp_path, instants):
     """SIGKILL at a random instant of a step, a save or the start; after each, what is there is whole and no older."""
     draw, folder = random.Random(0), tmp_path / "run"
-    environment = os.environ | {"JAX_CACHE": str(tmp_path / "cache"), "JAX_PLATFORMS": "cpu"}
+    environment = os.environ | ENVIRONMENT | {"JAX_CACHE": str(tmp_path / "cache"), "JAX_PLATFORMS": "cpu"}
     start = lambda folder, out: subprocess.Popen(
         [sys.executable, "-m", "tests.train._killed", folder, out],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

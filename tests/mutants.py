@@ -1,0 +1,207 @@
+"""Mutation testing: small faults in the rooms that decide numbers, each in a copy, and which of them no test sees.
+
+    python -m tests.mutants --sample 100          # make mutants; writes tests/mutants.txt
+    python -m tests.mutants --sample 20 --only 'jaxcnn/nn/*'
+
+A mutant is one change of one expression: an operator or a comparison swapped, a whole number one larger or smaller, a condition
+negated, a keyword or a call left out, two arguments exchanged. Its nearest tests run in one process until the first one fails.
+The same seed draws the same mutants of the same code. A survivor that changes nothing that can be seen gets its reason behind
+`#` in the list, and keeps it; every other one is a test that is missing.
+"""
+
+import argparse
+import ast
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+LIST = Path(__file__).with_suffix(".txt")
+COPIED = ("jaxcnn", "tests", "benchmarks", "experiments", "pyproject.toml", "README.md")
+ENGINE = "tests/functional/engine/test_engine_"
+NEAREST = {  # the first pattern that fits a module; tests of its own name, where there are some, come before
+    "jaxcnn/geometry/*": ["tests/geometry"],
+    "jaxcnn/functional/lowering/_stacked.py": [f"{ENGINE}stacked.py", f"{ENGINE}lowerings.py"],
+    "jaxcnn/functional/lowering/_c*.py": [f"{ENGINE}choice.py", f"{ENGINE}versions.py", f"{ENGINE}lowerings.py"],
+    "jaxcnn/functional/lowering/*": [f"{ENGINE}lowerings.py", f"{ENGINE}versions.py", f"{ENGINE}forced.py"],
+    "jaxcnn/functional/engine/*": ["tests/functional/engine", "tests/functional/test_max_pool_rules.py"],
+    "jaxcnn/functional/*": ["tests/functional/test_torch.py", "tests/functional/test_errors.py"],
+    "jaxcnn/augment/*": ["tests/augment"],
+    "jaxcnn/nn/*": ["tests/nn"],
+    "jaxcnn/train/_optimisers.py": ["tests/train/test_optimisers.py"],
+    "jaxcnn/train/_losses.py": ["tests/train/test_optimisers.py"],
+    "jaxcnn/train/_step.py": ["tests/train/test_fit.py", "tests/train/test_ensemble.py"],
+}
+SWAPS = {
+    **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult},
+    **{ast.Mod: ast.FloorDiv, ast.And: ast.Or, ast.Or: ast.And, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE},
+    **{ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
+}
+UNSEEN = (ast.Raise, ast.JoinedStr, ast.Assert, ast.Import, ast.ImportFrom)  # words, and what decides no number
+
+
+KINDS = ("killed", "timed out", "survived")
+
+
+class Mutant(NamedTuple):
+    """The bytes of a module from `start` to `end` become `after`."""
+
+    module: str
+    line: int
+    start: int
+    end: int
+    before: str
+    after: str
+    text: str  # of the line
+
+    @property
+    def name(self) -> str:
+        """What changes and where, without the number of the line, which moves as the file does."""
+        return f"{self.module}: {self.before} → {self.after} in {self.text}"
+
+
+def changed(node: ast.expr) -> Iterator[ast.expr]:
+    """Each way in which one expression can be wrong."""
+    match node:
+        case ast.BinOp(left, op, right) if type(op) in SWAPS:
+            yield ast.BinOp(left, SWAPS[type(op)](), right)
+        case ast.BoolOp(op, values):
+            yield ast.BoolOp(SWAPS[type(op)](), values)
+        case ast.Compare(left, [op], [right]) if type(op) in SWAPS:
+            yield ast.Compare(left, [SWAPS[type(op)]()], [right])
+        case ast.UnaryOp(ast.Not() | ast.USub(), operand):
+            yield operand
+        case ast.IfExp(test, body, orelse):
+            yield ast.IfExp(test, orelse, body)
+        case ast.Constant(bool(value)):
+            yield ast.Constant(not value)
+        case ast.Constant(int(value)):
+            yield from (ast.Constant(value + 1), ast.Constant(value - 1))
+        case ast.Call(func, args, keywords) if not any(isinstance(arg, ast.Starred) for arg in args):
+            for i in range(len(keywords)):
+                yield ast.Call(func, args, keywords[:i] + keywords[i + 1 :])
+            if len(args) == 1 and not keywords:
+                yield args[0]
+            if len(args) > 1:
+                yield ast.Call(func, [args[1], args[0], *args[2:]], keywords)
+
+
+def expressions(node: ast.AST) -> Iterator[ast.expr]:
+    """The expressions that decide something: no annotation, decorator, default, message or docstring."""
+    for field, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if not isinstance(child, ast.AST) or isinstance(child, (*UNSEEN, ast.arguments)):
+                continue
+            if field in ("annotation", "returns", "decorator_list", "bases"):
+                continue
+            if isinstance(child, ast.expr):
+                yield child
+            yield from expressions(child)
+
+
+def mutants(module: str, source: str) -> list[Mutant]:
+    """All of one file.
+
+    >>> [f"{m.before} → {m.after}" for m in mutants("m.py", "def f(n, s=1):\\n    return max(n + 1, s)")]
+    ['max(n + 1, s) → max(s, n + 1)', 'n + 1 → n - 1', '1 → 2', '1 → 0']
+    """
+    starts, found, lines = [0], [], source.split("\n")
+    for line in lines:
+        starts.append(starts[-1] + len(line.encode()) + 1)
+    for node in expressions(ast.parse(source)):
+        before = ast.unparse(node)
+        start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+        texts = dict.fromkeys(ast.unparse(ast.fix_missing_locations(new)) for new in changed(node))
+        at, place = (module, node.lineno, start, end, before), lines[node.lineno - 1].strip()
+        found += [Mutant(*at, text, place) for text in texts if text != before]
+    return found
+
+
+def nearest(module: str, root: Path = ROOT) -> list[str]:
+    """The tests that a module is held to, those of its own name first."""
+    path = Path(module)
+    own = Path("tests", *path.parts[1:-1], f"test_{path.stem.strip('_')}.py")
+    kept = next(tests for pattern, tests in NEAREST.items() if fnmatch(module, pattern))
+    return list(dict.fromkeys([*([str(own)] if (root / own).exists() else []), *kept]))
+
+
+def draw(count: int, seed: int, only: str = "*") -> list[Mutant]:
+    """So many of all mutants, the same ones for a seed."""
+    paths = [p.relative_to(ROOT).as_posix() for p in sorted(ROOT.glob("jaxcnn/**/*.py")) if p.name != "__init__.py"]
+    held = [path for path in paths if fnmatch(path, only) and any(fnmatch(path, pattern) for pattern in NEAREST)]
+    every = [mutant for path in held for mutant in mutants(path, (ROOT / path).read_text())]
+    return random.Random(seed).sample(every, min(count, len(every)))
+
+
+def fate(mutant: Mutant | None, tests: list[str], folder: Path, seconds: float) -> str:
+    """`killed`, `survived` or `timed out`: what the tests make of a mutant in a copy of the project, which is put back."""
+    path = folder / mutant.module if mutant else None
+    content = path.read_bytes() if path else b""
+    if path and mutant:
+        path.write_bytes(content[: mutant.start] + f"({mutant.after})".encode() + content[mutant.end :])
+    command = [sys.executable, "-m", "pytest", "-x", "-n", "0", "-q", "-p", "no:cacheprovider", *tests]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=seconds, env=os.environ | {"CI": "1"})
+    except subprocess.TimeoutExpired:
+        return "timed out"
+    finally:
+        if path:
+            path.write_bytes(content)
+    if done.returncode not in (0, 1, 2):  # passed, failed, not collected
+        raise RuntimeError(f"pytest {' '.join(tests)} ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
+    return "survived" if done.returncode == 0 else "killed"
+
+
+def report(fates: dict[Mutant, str], seed: int, old: str) -> str:
+    """The list: how many, then each survivor; a reason that the old list gives stays."""
+    count = Counter(fates.values())
+    reasons = {m[1] + m[2]: m[3] for m in re.finditer(r"^(\S+):\d+(: .*?)  # (.*)$", old, re.MULTILINE)}
+    lines = [f"{len(fates)} mutants of seed {seed}: {', '.join(f'{count[k]} {k}' for k in KINDS)}"]
+    for mutant in sorted(m for m, what in fates.items() if what == "survived"):
+        reason = reasons.get(mutant.name)
+        lines.append(mutant.name.replace(":", f":{mutant.line}:", 1) + (f"  # {reason}" if reason else ""))
+    return "\n".join(lines) + "\n"
+
+
+def tried(drawn: list[Mutant], seconds: float) -> dict[Mutant, str]:
+    """The fate of each; without a mutant all their tests must pass."""
+    fates = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in COPIED:
+            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, Path(folder, name))
+        (ROOT / ".jax_cache").mkdir(exist_ok=True)
+        Path(folder, ".jax_cache").symlink_to(ROOT / ".jax_cache")
+        tests = sorted({test for mutant in drawn for test in nearest(mutant.module)})
+        if fate(None, tests, Path(folder), 3600) != "survived":
+            raise SystemExit(f"mutants: without a mutant the tests fail already: {' '.join(tests)}")
+        for number, mutant in enumerate(drawn, 1):
+            fates[mutant] = fate(mutant, nearest(mutant.module), Path(folder), seconds)
+            print(f"{number}/{len(drawn)} {fates[mutant]}: {mutant.name}", flush=True)
+    return fates
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--sample", type=int, default=100)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--only", default="*", help="modules that fit this pattern; writes no list")
+    options.add_argument("--seconds", type=float, default=600, help="that the tests of one mutant may take")
+    chosen = options.parse_args()
+    fates = tried(draw(chosen.sample, chosen.seed, chosen.only), chosen.seconds)
+    text = report(fates, chosen.seed, LIST.read_text() if LIST.exists() else "")
+    print(text, end="")
+    if chosen.only == "*":
+        LIST.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
