@@ -14,7 +14,6 @@ Common arguments:
 from collections.abc import Sequence
 from math import prod
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float, Int, Shaped
@@ -22,9 +21,9 @@ from jaxtyping import Float, Int, Shaped
 from jaxcnn.geometry import Bins, Window, per_axis
 
 from . import _check
-from ._broadcast import of_rank
+from ._pool import outer
 from ._widened import widened
-from .engine import extreme, extreme_winner, placed, total
+from .engine import extreme, extreme_winner, pixel_numbers, placed, total
 
 Size = int | None | Sequence[int | None]
 
@@ -43,11 +42,9 @@ def adaptive_avg_pool(x: Float[Array, "n *space c"], output_size: Size) -> Float
 
 
 def _mean(x: Array, sizes: Sequence[int]) -> Array:
-    window, counts = _window(x.shape[1:-1], sizes), np.ones(())
-    for axis, o in enumerate(sizes):
-        counts = counts[..., None] * [len(window.pixels(axis, output)) for output in range(o)]
-    counts = counts.flat[0] if (counts == counts.flat[0]).all() else counts[..., None]
-    return total(x, window) / of_rank(np.asarray(counts, x.dtype), x.ndim)
+    space, window = x.shape[1:-1], _window(x.shape[1:-1], sizes)
+    bounds = (map(np.array, Bins(((n, o),)).bounds(0, n)) for n, o in zip(space, sizes))
+    return total(x, window) / outer([past - first for first, past in bounds], x.dtype)
 
 
 def adaptive_max_pool(x: Shaped[Array, "n *space c"], output_size: Size) -> Shaped[Array, "n *output_size c"]:
@@ -92,12 +89,7 @@ def adaptive_max_pool_with_indices(
 def _winners(x: Array, sizes: Sequence[int]) -> tuple[Array, Array]:
     space, window = x.shape[1:-1], _window(x.shape[1:-1], sizes)
     values, taps = extreme_winner(x, window, largest=True)
-    rest, flat, weight = taps.astype(jnp.int32), jnp.zeros(taps.shape, jnp.int32), 1
-    for axis in reversed(range(window.rank)):
-        first = np.array([window.pixels(axis, output)[0] for output in range(sizes[axis])], np.int32)
-        pixel = first.reshape(*[1] * (axis + 1), -1, *[1] * (window.rank - axis)) + rest % window.size[axis]
-        flat, rest, weight = flat + pixel * weight, rest // window.size[axis], weight * space[axis]
-    return values, flat
+    return values, pixel_numbers(taps, window, space)
 
 
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (

@@ -7,10 +7,8 @@ Every output is laid over the pixels of its window, and where windows overlap th
 the window's pixels; the adjoint of any pool is `jax.linear_transpose` of it.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
@@ -18,9 +16,9 @@ from jaxtyping import Float
 from jaxcnn.geometry import Padding, Window, adjoint_window, per_axis
 
 from . import _check
-from ._broadcast import of_rank
-from ._fold import _added
+from ._pool import outer
 from ._widened import widened
+from .engine import spread, whole
 
 Ints = int | Sequence[int]
 
@@ -52,9 +50,9 @@ def avg_unpool(
     y = _check.images("avg_unpool", y, what="y")
     _check.floating("avg_unpool", y, "y")
     full, space = _resolve(y, window, output_size, stride, padding, dilation, ceil_mode)
-    spread = jnp.broadcast_to(widened(y)[..., None, :], (*y.shape[:-1], full.taps, y.shape[-1]))
-    total = _added(spread, full, space)
-    return (total / of_rank(_seen_by(full, space).astype(total.dtype), y.ndim)).astype(y.dtype)
+    total = spread(whole(widened(y)), full, space)
+    counts = [np.maximum(_seen_by(full, space, axis), 1) for axis in range(full.rank)]
+    return (total / outer(counts, total.dtype)).astype(y.dtype)
 
 
 avg_unpool1d, avg_unpool2d, avg_unpool3d = (_check.ranked(avg_unpool, rank, what="y") for rank in (1, 2, 3))
@@ -77,10 +75,13 @@ def _resolve(y, window, output_size, stride, padding, dilation, ceil_mode) -> tu
     return full, space
 
 
-def _seen_by(window: Window, space: Sequence[int]) -> np.ndarray:
-    """How many windows see each pixel, 1 at least: `(*space, 1)`."""
-    result = np.ones(())
-    for axis, (n, outputs) in enumerate(zip(space, window.output_size(space))):
-        counts = Counter(p for o in range(outputs) for p in window.pixels(axis, o))
-        result = np.multiply.outer(result, [counts[p] for p in range(n)])
-    return np.maximum(result, 1)[..., None]
+def _seen_by(window: Window, space: Sequence[int], axis: int) -> np.ndarray:
+    """How many outputs see each pixel of an axis: as many as begin at most a window before it, in steps of the dilation."""
+    n, outputs, (low, _) = space[axis], window.output_size(space)[axis], window.padding[axis]
+    k, s, d = window.size[axis], window.stride[axis], window.dilation[axis]
+    room = -(-(n + low + k * d + outputs * s) // d) * d  # in front k windows' reach of nothing, behind enough for all
+    begins = np.zeros(k * d + room, int)
+    begins[k * d + np.arange(outputs) * s] = 1
+    begun = begins.reshape(-1, d).cumsum(0).ravel()  # at this pixel and every d-th before it
+    at = k * d + low + np.arange(n)
+    return begun[at] - begun[at - k * d]

@@ -15,6 +15,7 @@ Common arguments:
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 
 import jax
@@ -135,14 +136,16 @@ def avg_pool(
         divisor = _numbers.scalar("avg_pool", "divisor", divisor)
         if _numbers.concrete(divisor) == 0:
             raise ValueError("avg_pool: divisor=0 divides by zero; use another number, or None for the window's size")
+    counts: list[list[int]] = []
     if divisor is None:
         if not count_include_pad:
             on_image("avg_pool", full, x.shape[1:-1])
         zeros_count = count_include_pad and padding_mode == "zeros"
-        divide_by = _pixel_counts(full, x.shape[1:-1], border if zeros_count else None)
-    else:
-        divide_by = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
+        counts = full.overlap(x.shape[1:-1], border if zeros_count else None)
     sums = total(widened(x), full)
+    if divisor is None:
+        return (sums / outer(counts, sums.dtype)).astype(x.dtype)
+    divide_by = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
     return (sums / of_rank(divide_by.astype(sums.dtype), x.ndim)).astype(x.dtype)
 
 
@@ -223,12 +226,13 @@ def on_image(name: str, window: Window, space: Sequence[int]) -> None:
             )
 
 
-def _pixel_counts(window: Window, space: Sequence[int], border) -> np.ndarray:
-    """How many pixels each output averages over: `(*outputs, 1)`, or a single number where all agree."""
-    counts = [np.array(axis) for axis in window.overlap(space, border)]
-    if all((axis == k).all() for axis, k in zip(counts, window.size)):
-        return np.array(prod(window.size))
-    total = counts[0]
-    for axis in counts[1:]:
-        total = total[..., None] * axis
-    return total[..., None]
+def outer(counts: Sequence[Sequence[int] | np.ndarray], dtype) -> Array | np.ndarray:
+    """The product of one number for each output of each axis: `(1, *outputs, 1)`, or a single number where all agree.
+
+    It is computed in the program: the numbers of a plane would be a constant as large as the plane.
+    """
+    rank, axes = len(counts), [np.asarray(axis) for axis in counts]
+    if all((axis == axis[:1]).all() for axis in axes):
+        return np.asarray(prod(int(axis[0]) for axis in axes if len(axis)), dtype)
+    around = lambda axis: (1, *[1] * axis, -1, *[1] * (rank - axis))
+    return reduce(jnp.multiply, [jnp.asarray(counts, dtype).reshape(around(a)) for a, counts in enumerate(axes)])

@@ -1,5 +1,9 @@
 """Convolution, the winners of maxima and the sums of windows as JAX primitives, closed under every transformation."""
 
+from ._doubling import LONG as LONG
+from ._doubling import doubled as doubled
+from ._doubling import steps_of as steps_of
+from ._long import pixel_numbers as pixel_numbers
 from ._lower import case_of as case_of
 from ._primitives import FAMILY as FAMILY
 from ._primitives import conv as conv

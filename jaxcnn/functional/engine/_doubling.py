@@ -1,8 +1,8 @@
-"""Windows of many taps by doubling: runs of 1, 2, 4, … taps, each made of two of the run before it, about log₂ k operations a pixel.
+"""Windows of many taps by doubling: runs of 1, 2, 4, … taps, each made of two of the run before it.
 
-A running sum would need fewer, but it loses digits (what it subtracts has grown over the whole line) and it carries one NaN on to
-the end of the line. Here nothing is combined that the window does not see. Runs are computed only where a later one looks: windows
-that do not overlap halve the image each time.
+That takes about log₂ k operations a pixel. A running sum would need fewer, but it loses digits (what it subtracts has grown over the
+whole line) and it carries one NaN on to the end of the line. Here nothing is combined that the window does not see. Runs are
+computed only where a later one looks: windows that do not overlap halve the image each time.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """Winners of windows of many taps: found by doubling, and taken and given by their pixels' numbers, not tap by tap.
 
-With the extremes of all runs at hand the winner is found from the longest run down: what does not hold the window's extreme is passed
-over. The last of several NaN is the largest number of a pixel that is one. Where nothing on the image is better than the padding, the first pixel on the image wins, which is put in at the end.
+With the extremes of all runs at hand the winner is found from the longest run down: what does not hold the window's extreme is
+passed over. The last of several NaN is the largest number of a pixel that is one. Where nothing on the image is better than the
+padding, the first pixel on the image wins, which is put in at the end.
 """
 
 from collections.abc import Callable
@@ -44,8 +45,8 @@ def won_axis(x: Array, taps: Array, window: Window | Bins, axis: int, weight: in
 
 
 def _lines(window: Window | Bins, axis: int, ndim: int, space) -> tuple[np.ndarray, np.ndarray]:
-    """Where the windows of an axis begin, its padding counted, and how many taps they have: `(outputs, 1, …)`."""
-    outputs, shape = window.output_size(space)[axis], (-1, *[1] * (ndim - axis - 2))
+    """Where the windows of an axis begin, its padding counted, and how many taps they have: `(1, …, outputs, …, 1)`."""
+    outputs, shape = window.output_size(space)[axis], (*[1] * (axis + 1), -1, *[1] * (ndim - axis - 2))
     if isinstance(window, Bins):
         first, past = map(np.array, window.bounds(axis, space[axis]))
     else:
@@ -65,14 +66,14 @@ def first_taps(window: Window | Bins, space) -> tuple[np.ndarray, np.ndarray]:
             begins, past = on_image(window, space, axis)
         first = first[..., None] * window.size[axis] + begins
         void = void[..., None] | (past == 0)
-    return first[..., None], void[..., None]
+    return first[None, ..., None], void[None, ..., None]
 
 
 def pixel_numbers(taps: Array, window: Window | Bins, space) -> Array:
     """The flat number of the pixel under each tap; what lies beyond the image is brought to its border."""
     rest, flat, weight = taps.astype(jnp.int32), jnp.zeros(taps.shape, jnp.int32), 1
     for axis in reversed(range(window.rank)):
-        k, n, around = window.size[axis], space[axis], (-1, *[1] * (window.rank - axis))
+        k, n, around = window.size[axis], space[axis], (1, *[1] * axis, -1, *[1] * (window.rank - axis))
         if isinstance(window, Bins):
             first, d = np.array(window.bounds(axis, n)[0]), 1
         else:
@@ -98,7 +99,7 @@ def given_by_number(g: Array, taps: Array, window: Window | Bins, space, *, spli
     wide = jnp.where(taps < _none(window, taps), wide, np.zeros((), wide.dtype)).reshape(n, -1, c)
     numbers = pixel_numbers(taps, window, space).reshape(n, -1, c)
     put = lambda at, values: jnp.zeros(pixels * c, wide.dtype).at[at].add(values, mode="promise_in_bounds")
-    numbers = numbers * c + jnp.arange(c, dtype=jnp.int32)
+    numbers = numbers * c + jnp.arange(c, dtype=jnp.int32)[None, None]
     if split:
         dx = jax.vmap(put)(numbers.reshape(n, -1), wide.reshape(n, -1))
     else:  # one row of numbers: XLA:CPU adds to it seven times as fast
