@@ -1,7 +1,7 @@
 """Windows of many taps by doubling: runs of 1, 2, 4, … taps, each made of two of the run before it.
 
-That takes about log₂ k operations a pixel. A running sum would need fewer, but it loses digits (what it subtracts has grown over the
-whole line) and it carries one NaN on to the end of the line. Here nothing is combined that the window does not see. Runs are
+That takes about log₂ k operations a pixel. A running sum would need fewer, but it loses digits (what it subtracts has grown over
+the whole line) and it carries one NaN on to the end of the line. Here nothing is combined that the window does not see. Runs are
 computed only where a later one looks: windows that do not overlap halve the image each time.
 """
 
