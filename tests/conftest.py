@@ -31,7 +31,13 @@ jax.config.update("jax_compilation_cache_dir", str(ROOT / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-hypothesis.settings.register_profile("house", deadline=None, max_examples=25, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile(
+    "house",
+    deadline=None,  # nor is it a fault that a busy machine draws slowly
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    max_examples=25,
+    derandomize="CI" in os.environ,
+)
 hypothesis.settings.load_profile("house")
 
 
