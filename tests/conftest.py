@@ -15,7 +15,7 @@ SHARED = Path(os.environ.get("JAXCNN_SHARED", ROOT.parent / "shared"))
 
 # where the code that runs for a user is what is tested: its rounding of exp, log and powers, its NaN, its lowerings, its time
 OPTIMISED = {
-    *("test_engine_lowerings", "test_engine_winograd", "test_nan", "test_lp_pool", "test_soft_pool", "test_norm"),
+    *("test_engine_optimised", "test_engine_winograd", "test_nan", "test_lp_pool", "test_soft_pool", "test_norm"),
     *(
         "test_group_norm",
         "test_upstream",
