@@ -12,9 +12,15 @@ import pytest
 from jax._src import compiler  # no public setting gives an option to every compilation
 
 OPTIONS = {} if jax.__version_info__ >= (0, 12) else {"xla_cpu_use_fusion_emitters": False}
-# for a process of its own, beside the number of its devices
-FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in OPTIONS.items())
-ENVIRONMENT = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "XLA_FLAGS": FLAGS}
+PATIENCE_S = 1800  # a machine may be busy with other things
+
+
+def environment(devices: int = 1) -> dict[str, str]:
+    """Variables for a process of its own: quick compilation, so many simulated devices, and collectives that wait for them."""
+    waits = {f"xla_cpu_collective_{what}_seconds": PATIENCE_S for what in ("call_terminate_timeout", "timeout")}
+    options = OPTIONS | waits | {"xla_force_host_platform_device_count": devices}
+    flags = " ".join(f"--{name}={str(value).lower()}" for name, value in options.items())
+    return {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 @contextmanager

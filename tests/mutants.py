@@ -1,7 +1,7 @@
 """Mutation testing: small faults in the rooms that decide numbers, each in a copy, and which of them no test sees.
 
     python -m tests.mutants --sample 100          # make mutants; writes tests/mutants.txt
-    python -m tests.mutants --sample 20 --only 'jaxcnn/nn/*'
+    python -m tests.mutants --sample 20 --only 'jaxcnn/nn/*' --list nn.txt
 
 A mutant is one change of one expression: an operator or a comparison swapped, a whole number one larger or smaller, a condition
 negated, a keyword or a call left out, two arguments exchanged. Its nearest tests run in one process until the first one fails.
@@ -161,11 +161,11 @@ def fate(mutant: Mutant | None, tests: list[str], folder: Path, seconds: float) 
     return "survived" if done.returncode == 0 else "killed"
 
 
-def report(fates: dict[Mutant, str], seed: int, old: str) -> str:
-    """The list: how many, then each survivor; a reason that the old list gives stays."""
+def report(fates: dict[Mutant, str], drawn: str, old: str) -> str:
+    """The list: what was drawn, how many of each fate, then each survivor; a reason that the old list gives stays."""
     count = Counter(fates.values())
     reasons = {m[1] + m[2]: m[3] for m in re.finditer(r"^(\S+):\d+(: .*?)  # (.*)$", old, re.MULTILINE)}
-    lines = [f"{len(fates)} mutants of seed {seed}: {', '.join(f'{count[k]} {k}' for k in KINDS)}"]
+    lines = [f"{len(fates)} mutants of {drawn}: {', '.join(f'{count[k]} {k}' for k in KINDS)}"]
     for mutant in sorted(m for m, what in fates.items() if what == "survived"):
         reason = reasons.get(mutant.name)
         lines.append(mutant.name.replace(":", f":{mutant.line}:", 1) + (f"  # {reason}" if reason else ""))
@@ -193,14 +193,15 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--sample", type=int, default=100)
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--only", default="*", help="modules that fit this pattern; writes no list")
+    options.add_argument("--only", default="*", help="modules whose path fits this shell pattern")
+    options.add_argument("--list", type=Path, default=LIST, help="the file of survivors")
     options.add_argument("--seconds", type=float, default=600, help="that the tests of one mutant may take")
     chosen = options.parse_args()
     fates = tried(draw(chosen.sample, chosen.seed, chosen.only), chosen.seconds)
-    text = report(fates, chosen.seed, LIST.read_text() if LIST.exists() else "")
+    old = chosen.list.read_text() if chosen.list.exists() else ""
+    text = report(fates, f"{chosen.only}, seed {chosen.seed}", old)
     print(text, end="")
-    if chosen.only == "*":
-        LIST.write_text(text)
+    chosen.list.write_text(text)
 
 
 if __name__ == "__main__":

@@ -70,9 +70,11 @@ def test_fate_is_that_of_the_tests_and_leaves_the_copy_as_it_was(tmp_path):
 
 def test_report_keeps_the_reason_of_a_survivor_that_moved():
     one, two, dead = (Mutant("a.py", line, 0, 1, "1", after, "x + 1") for line, after in ((7, "2"), (9, "0"), (9, "3")))
-    text = report({two: "survived", one: "survived", dead: "killed"}, 5, "old\na.py:3: 1 → 2 in x + 1  # x is 0\n")
+    text = report(
+        {two: "survived", one: "survived", dead: "killed"}, "*, seed 5", "old\na.py:3: 1 → 2 in x + 1  # x is 0\n"
+    )
     assert text.splitlines() == [
-        "3 mutants of seed 5: 1 killed, 0 timed out, 2 survived",
+        "3 mutants of *, seed 5: 1 killed, 0 timed out, 2 survived",
         "a.py:7: 1 → 2 in x + 1  # x is 0",
         "a.py:9: 1 → 0 in x + 1",
     ]

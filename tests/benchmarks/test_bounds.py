@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,8 +33,23 @@ def test_rows_are_those_behind_by_median_and_fastest_run(tmp_path, capsys, monke
     assert rows[0].count("|") == bounds.HEADER.count("|") == lines[-2].count("|")
 
 
-@pytest.mark.parametrize(
-    ("work", "least", "most"), [(lambda: time.sleep(0.01), 0.0, 0.5), (lambda: sum(range(10**5)), 0.1, 1.2)]
-)
-def test_busy_cores_count_processor_time(work, least, most):
-    assert least <= busy_cores(work, seconds=0.2) <= most
+@pytest.mark.parametrize(("used", "cores"), [(0.0, 0.0), (0.05, 0.5), (0.19, 1.9)])
+def test_busy_cores_are_processor_time_over_wall_time(used, cores, monkeypatch):
+    """Each call takes 0.1 s of wall time on a clock that the test moves: real ones depend on what else the machine does."""
+    clock = {"wall": 3.0, "processor": 5.0}
+
+    def work():
+        clock.update(wall=clock["wall"] + 0.1, processor=clock["processor"] + used)
+
+    monkeypatch.setattr(bounds, "time", SimpleNamespace(perf_counter=lambda: clock["wall"]))
+    monkeypatch.setattr(bounds, "_processor", lambda: clock["processor"])
+    assert busy_cores(work, seconds=0.25) == pytest.approx(cores)
+    assert clock["wall"] == pytest.approx(3.3)
+
+
+def test_processor_time_is_that_of_the_process():
+    first = time.process_time(), bounds._processor(), time.process_time()
+    while time.process_time() - first[2] < 0.1:
+        pass
+    last = time.process_time(), bounds._processor(), time.process_time()
+    assert last[0] - first[2] - 0.02 <= last[1] - first[1] <= last[2] - first[0] + 0.02

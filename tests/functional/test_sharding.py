@@ -6,21 +6,19 @@ import sys
 
 import pytest
 
-from tests.compilation import ENVIRONMENT, FLAGS
+from tests.compilation import PATIENCE_S, environment
 
 from .operations import OPERATIONS
 from .sharded_operations import WAYS, is_split
 
-DEVICES = "--xla_force_host_platform_device_count=4"
 SPLIT = [name for name, (_, *specs) in OPERATIONS.items() if any(map(is_split, specs))]
 
 
 @pytest.fixture(scope="module")
 def checks():
     """`{name: (error, all-gathers)}` of every check, from a process of its own: devices are fixed at the first use."""
-    environment = os.environ | ENVIRONMENT | {"XLA_FLAGS": f"{FLAGS} {DEVICES}", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-m", "tests.functional.sharded_operations"]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(command, env=os.environ | environment(4), capture_output=True, text=True, timeout=PATIENCE_S)
     assert run.returncode == 0, run.stderr[-3000:]
     print(run.stderr)
     rows = [line.rsplit(": ", 1) for line in run.stdout.splitlines()]

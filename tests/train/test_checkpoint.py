@@ -20,7 +20,7 @@ import pytest
 
 from jaxcnn.data import Split
 from jaxcnn.train import CheckpointError, Checkpoints, Stopped, fit
-from tests.compilation import ENVIRONMENT
+from tests.compilation import environment
 
 from . import _killed
 from .toy import DATA, build, prepare
@@ -211,10 +211,10 @@ def test_checkpoints_name_what_is_not_theirs(kept):
 def test_run_killed_at_any_instant_loses_no_checkpoint(tmp_path, instants):
     """SIGKILL at a random instant of a step, a save or the start; after each, what is there is whole and no older."""
     draw, folder = random.Random(0), tmp_path / "run"
-    environment = os.environ | ENVIRONMENT | {"JAX_CACHE": str(tmp_path / "cache"), "JAX_PLATFORMS": "cpu"}
+    variables = os.environ | environment() | {"JAX_CACHE": str(tmp_path / "cache")}
     start = lambda folder, out: subprocess.Popen(
         [sys.executable, "-m", "tests.train._killed", folder, out],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     wait = lambda process: (process.communicate(timeout=1800), process.returncode)[1]
     assert wait(start(tmp_path / "whole", tmp_path / "whole.npy")) == 0  # fills the cache, of programs and of files

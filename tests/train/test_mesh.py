@@ -13,21 +13,19 @@ import optax
 import pytest
 
 from jaxcnn.train import device_mesh, fit
-from tests.compilation import ENVIRONMENT, FLAGS
+from tests.compilation import PATIENCE_S, environment
 
-from ._meshed import GATHERED, PATIENCE_S
+from ._meshed import GATHERED
 from .toy import DATA, build, prepare
 
 ROOT = Path(__file__).parents[2]
 
 
 def start(devices: int, *arguments: str) -> subprocess.Popen:
-    waits = (f"--xla_cpu_collective_{what}_seconds={PATIENCE_S}" for what in ("call_terminate_timeout", "timeout"))
-    flags = f"--xla_force_host_platform_device_count={devices} {' '.join(waits)} {FLAGS}"
     return subprocess.Popen(
         [sys.executable, "-m", "tests.train._meshed", *arguments], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | ENVIRONMENT | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env=os.environ | environment(devices),
     )  # fmt: skip
 
 

@@ -6,17 +6,14 @@ import sys
 
 import pytest
 
-from tests.compilation import ENVIRONMENT, FLAGS
-
-DEVICES = "--xla_force_host_platform_device_count=8"
+from tests.compilation import PATIENCE_S, environment
 
 
 @pytest.fixture(scope="module")
 def checks():
     """`{name: (error, all-gathers)}` of every check, from a process of its own: devices are fixed at the first use."""
-    environment = os.environ | ENVIRONMENT | {"XLA_FLAGS": f"{FLAGS} {DEVICES}", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-m", "tests.functional.engine.sharded_program"]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(command, env=os.environ | environment(8), capture_output=True, text=True, timeout=PATIENCE_S)
     assert run.returncode == 0, run.stderr[-3000:]
     rows = [line.rsplit(": ", 1) for line in run.stdout.splitlines()]
     return {name: tuple(float(v) for v in values.split()) for name, values in rows}
