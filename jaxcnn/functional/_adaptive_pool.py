@@ -24,6 +24,7 @@ from . import _check
 from ._pool import outer
 from ._widened import widened
 from .engine import extreme, extreme_winner, pixel_numbers, placed, total
+from .lowering import bounds
 
 Size = int | None | Sequence[int | None]
 
@@ -43,8 +44,8 @@ def adaptive_avg_pool(x: Float[Array, "n *space c"], output_size: Size) -> Float
 
 def _mean(x: Array, sizes: Sequence[int]) -> Array:
     space, window = x.shape[1:-1], _window(x.shape[1:-1], sizes)
-    bounds = (map(np.array, Bins(((n, o),)).bounds(0, n)) for n, o in zip(space, sizes))
-    return total(x, window) / outer([past - first for first, past in bounds], x.dtype)
+    limits = [bounds(Bins(((n, o),)), n, 0) for n, o in zip(space, sizes)]
+    return total(x, window) / outer([past - first for first, past in limits], x.dtype)
 
 
 def adaptive_max_pool(x: Shaped[Array, "n *space c"], output_size: Size) -> Shaped[Array, "n *output_size c"]:

@@ -5,13 +5,16 @@
 
 Each is the adjoint of the other: ⟨unfold(x), u⟩ = ⟨x, fold(u)⟩. Taps are counted row by row over the window, so a convolution
 is `unfold(x)` reshaped to `(n, *outputs, taps · c_in)` times the kernel reshaped to `(taps · c_in, c_out)`. (PyTorch has one
-axis of outputs, and channels before taps.) Both go axis by axis: Σ sizes slices instead of Π sizes.
+axis of outputs, and channels before taps.) Both go axis by axis: Σ sizes slices instead of Π sizes, and for windows of many taps
+about 2 log₂ of them, because runs of 1, 2, 4, … pixels are laid side by side.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -22,12 +25,13 @@ from jaxcnn.geometry import Padding, Window, per_axis
 from . import _check
 from ._pad import pad_pairs
 from ._widened import widened
-from .engine import placed
+from .engine import LONG, Combine, doubled, placed
 from .lowering import every
 from .lowering._case import every_tap, tap
 
 Ints = int | Sequence[int]
 C = TypeVar("C")
+TAPS = 64  # of a window, that are written out one by one
 
 
 def unfold(
@@ -105,24 +109,39 @@ def _taps(x: Array, window: Window) -> Array:
     rank, outputs = window.rank, window.output_size(x.shape[1:-1])
     x = pad_pairs("unfold", x, window.padding)
     for axis, (o, k, s, d) in enumerate(zip(outputs, window.size, window.stride, window.dilation), start=1):
+        if k > LONG and o:
+            x = _beside(x, axis, k, s, d, o)
+            continue
         views = [every(x, t * d, o, s, axis) for t in range(k)]
         x = jnp.stack(views, axis=-2)  # (n, o, …, k, …, k, c)
     return x.reshape(x.shape[0], *outputs, prod(window.size), x.shape[2 * rank + 1])  # (n, *outputs, taps, c)
 
 
+@partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
+def _beside(x: Array, axis: int, k: int, s: int, d: int, outputs: int) -> Array:
+    """The windows of one axis, made of runs laid side by side: `(n, o, …, k, …, k, c)`."""
+    join = lambda a, b, _: [jnp.concatenate([a[0], b[0]], axis=-2)]
+    return doubled([x[..., None, :]], axis, k, s, d, outputs, join)[0]
+
+
 def over_taps(step: Callable[[C, Array], C], start: C, x: Array, window: Window) -> C:
     """`step(carry, pixels)` for one tap after the other, in order; x is padded already, the pixels are `(n, *outputs, c)`.
 
-    Up to 64 taps are written out and fused by XLA, without a copy of x; more are a loop.
+    They are written out and fused by XLA, without a copy of x: for windows of at most `TAPS` taps.
     """
-    if window.taps > 64:
-        stacked = jnp.moveaxis(taps(x, window), -2, 0)  # (taps, n, *outputs, c)
-        start = step(start, stacked[0])  # outside the loop: it gets the sharding of x here
-        return lax.scan(lambda carry, pixels: (step(carry, pixels), None), start, stacked[1:])[0]
     outputs = window.output_size(x.shape[1:-1])
     for at in every_tap(window):
         start = step(start, tap(x, window, at, outputs))
     return start
+
+
+def over_runs(parts: list[Array], window: Window, join: Combine) -> list[Array]:
+    """Arrays that are padded already, reduced by an associative operation on all of them, axis by axis in runs that double."""
+    outputs = window.output_size(parts[0].shape[1:-1])
+    for axis in reversed(range(window.rank)):
+        how = (window.size[axis], window.stride[axis], window.dilation[axis], outputs[axis])
+        parts = doubled(parts, axis + 1, *how, join)
+    return parts
 
 
 def _added(patches: Array, window: Window, space: Sequence[int]) -> Array:
@@ -132,6 +151,8 @@ def _added(patches: Array, window: Window, space: Sequence[int]) -> Array:
 
 def _spread_back(patches: Array, window: Window, space: Sequence[int]) -> Array:
     rank = window.rank
+    if max(window.size) > LONG:
+        return _adjoint(patches, window, tuple(space))
     x = widened(patches).reshape(*patches.shape[: rank + 1], *window.size, patches.shape[-1])
     zero = np.zeros((), x.dtype)
     for axis in reversed(range(rank)):
@@ -147,3 +168,11 @@ def _spread_back(patches: Array, window: Window, space: Sequence[int]) -> Array:
             pieces.append(lax.slice_in_dim(spread, max(-low, 0), max(-low, 0) + n, axis=axis + 1))
         x = sum(pieces[1:], start=pieces[0])  # (n, o, …, n_axis, k, …, c)
     return x.astype(patches.dtype)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _adjoint(patches: Array, window: Window, space: tuple[int, ...]) -> Array:
+    """`_spread_back` where windows have many taps: what is laid side by side there is taken apart again."""
+    wide = widened(patches)
+    image = jax.ShapeDtypeStruct((patches.shape[0], *space, patches.shape[-1]), wide.dtype)
+    return jax.linear_transpose(lambda x: _taps(x, window), image)(wide)[0].astype(patches.dtype)

@@ -6,6 +6,9 @@ PyTorch's formula. AlexNet's has no division by size: its alpha of 1e-4 over 5 c
 Reference: Krizhevsky et al., ImageNet classification with deep convolutional neural networks (2012), section 3.3.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -15,6 +18,7 @@ from jaxcnn.geometry import per_axis
 from . import _check, _numbers
 from ._numbers import Number
 from ._widened import widened
+from .engine import LONG, doubled
 
 
 def local_response_norm(
@@ -43,5 +47,17 @@ def local_response_norm(
     # further neighbours than there are channels add nothing
     below, above = min(size // 2, max(c - 1, 0)), min((size - 1) // 2, max(c - 1, 0))
     squares = jnp.pad(jnp.square(wide), [(0, 0)] * (x.ndim - 1) + [(below, above)])
-    energy = sum((squares[..., i : i + c] for i in range(1, below + above + 1)), start=squares[..., :c])
+    energy = _sums(squares, below + above + 1, c)
     return (wide / (k + alpha / size * energy) ** beta).astype(x.dtype)
+
+
+def _sums(x: Array, size: int, c: int) -> Array:
+    """The sums of `size` neighbours along the last axis, which is padded already."""
+    if size > LONG:
+        return _sums_by_doubling(x, size, c)
+    return sum((x[..., i : i + c] for i in range(1, size)), start=x[..., :c])
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _sums_by_doubling(x: Array, size: int, c: int) -> Array:
+    return doubled([x], x.ndim - 1, size, 1, 1, c, lambda a, b, _: [a[0] + b[0]])[0]

@@ -31,11 +31,11 @@ from jaxtyping import Float
 from jaxcnn.geometry import Padding, Window
 
 from . import _check, _numbers
-from ._fold import over_taps, taps
+from ._fold import over_runs, over_taps, taps
 from ._pad import pad_pairs
 from ._pool import resolve
 from ._widened import widened
-from .engine import extreme, placed, total
+from .engine import LONG, extreme, placed, total
 
 Ints = int | Sequence[int]
 TAPS = 25  # of a plane, before its axes go one by one
@@ -116,11 +116,27 @@ def _length(x: Array, window: Window, p: float) -> Array:
             x = _length(x, window.along(axis), p)
         return x
     x, window = pad_pairs("lp_pool", jnp.abs(x), window.padding), window.unpadded()
+    if window.taps > LONG:
+        scale = _scaled(x, p)
+        scale, sums = over_runs([scale, _power(x / scale, p)], window, partial(_joined, p))
+        return jnp.where(sums == 0, 0, scale * _root(jnp.where(sums == 0, 1, sums), p))
     largest = extreme(x, window, largest=True)
     scale = _scale(largest, p)
     part = (lambda v: v / scale) if p > STEEP else (lambda v, inverse=1 / scale: v * inverse)
     sums = over_taps(lambda sums, v: sums + _power(part(v), p), jnp.zeros_like(largest), x, window)
     return jnp.where(sums == 0, 0, scale * _root(jnp.where(sums == 0, 1, sums), p))
+
+
+def _scaled(x: Array, p: float) -> Array:
+    """A scale for each pixel; of 0 and NaN one so small that every other is larger."""
+    magnitude = lax.stop_gradient(jnp.abs(x))
+    return jnp.where(magnitude > 0, _scale(magnitude, p), np.finfo(x.dtype).tiny)
+
+
+def _joined(power: float, a: list[Array], b: list[Array], _: int) -> list[Array]:
+    """The sums of two runs side by side, carried over to the larger of their scales."""
+    scale = jnp.maximum(a[0], b[0])
+    return [scale, sum(v * _power(s / scale, power) for s, v in (a, b))]
 
 
 def _scale(largest: Array, p: float) -> Array:
@@ -142,7 +158,7 @@ def _length_jvp(window: Window, p: float, primals, tangents):
     norm, room = lax.stop_gradient(y), 2.0 ** (-np.finfo(x.dtype).minexp / 2 / p)
     fits = (norm == 0) | ((norm >= 1 / room) & (norm <= room))
     safe = fits.all(range(x.ndim - 1)).all()  # channel by channel first: XLA's loop over all at once does not vectorise
-    ways = (partial(way, window=window, p=p) for way in (_by_sums, _by_taps))
+    ways = (partial(way, window=window, p=p) for way in (_by_sums, _by_runs if window.taps > LONG else _by_taps))
     return y, lax.cond(safe, *map(jax.checkpoint, ways), x, y, t, safe)  # nothing but x, y and t is kept
 
 
@@ -160,6 +176,17 @@ def _by_taps(x: Array, y: Array, t: Array, safe: Array, *, window: Window, p: fl
     unit = jnp.where(scale > 1, 0.25, 4).astype(y.dtype)  # XLA multiplies by an inverse, which must not vanish
     share = _slope(taps(x, window) * unit[..., None, :] / (scale * unit)[..., None, :], p)  # (n, *outputs, taps, c)
     return jnp.where(zero, jnp.zeros_like(y), (share * taps(t, window)).sum(axis=-2))
+
+
+def _by_runs(x: Array, y: Array, t: Array, safe: Array, *, window: Window, p: float) -> Array:
+    x, t, window = (*(pad_pairs("lp_pool", v, window.padding) for v in (x, t)), window.unpadded())
+    scale = _scaled(x, p)
+    slope = _slope(x / scale, p)
+    # the window's y says what inf and NaN come to; their slopes would make NaN of the 0 of a pixel that no window sees
+    terms = jnp.where(jnp.isfinite(slope), slope, jnp.ones_like(slope)) * t
+    scale, sums = over_runs([scale, terms], window, partial(_joined, p - 1))
+    zero = y == 0
+    return jnp.where(zero, jnp.zeros_like(y), sums * _power(scale / jnp.where(zero, jnp.ones_like(y), y), p - 1))
 
 
 def _root(x: Array, p: float) -> Array:

@@ -14,7 +14,6 @@ Runs are computed only where a later one looks: windows that do not overlap halv
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import gcd
 from typing import Any
 
 import jax
@@ -30,6 +29,7 @@ from . import _check
 from ._numbers import kind
 from ._pool import resolve
 from ._widened import widened
+from .engine import doubled, steps_of
 from .lowering import every
 
 Ints = int | Sequence[int]
@@ -85,28 +85,11 @@ def reduce_window(
 def _reduced(parts: list[Array], axis: int, k: int, s: int, d: int, outputs: int, combine: Combine) -> list[Array]:
     """One axis, padded: k taps d apart from every s-th pixel."""
     n = (outputs - 1) * s + (k - 1) * d + 1  # pixels that a window sees
-    s = s if outputs > 1 else d << k.bit_length()  # a single window: runs that do not overlap suffice
-    steps = _steps(k, s, d)
+    steps = steps_of(k, s if outputs > 1 else d << k.bit_length(), d)
     pixels = sum((n - 1 - ((1 << j) - 1) * d) // step + 1 for j, step in enumerate(steps) if j)
     if pixels + (k.bit_count() - 1) * outputs > (k - 1) * outputs:
-        return _tree([_view(parts, axis, t * d, s, outputs) for t in range(k)], combine)
-    runs = [_view(parts, axis, 0, steps[0], (n - 1) // steps[0] + 1)]
-    for j, step in enumerate(steps[1:]):
-        shift, each = (d << j) // steps[j], step // steps[j]
-        count = (n - 1 - ((2 << j) - 1) * d) // step + 1
-        runs.append(combine(_view(runs[j], axis, 0, each, count), _view(runs[j], axis, shift, each, count)))
-    longest_first = [j for j in reversed(range(len(steps))) if k >> j & 1]
-    starts = [(k >> (j + 1) << (j + 1)) * d // steps[j] for j in longest_first]
-    views = [_view(runs[j], axis, start, s // steps[j], outputs) for j, start in zip(longest_first, starts)]
-    return _tree(views, combine)
-
-
-def _steps(k: int, s: int, d: int) -> list[int]:
-    """For the runs of 1, 2, 4, … ≤ k taps: how far apart they are needed."""
-    steps = [s]
-    for j in reversed(range(k.bit_length() - 1)):
-        steps.insert(0, gcd(steps[0], d << j))
-    return steps
+        return _tree([[every(part, t * d, outputs, s, axis) for part in parts] for t in range(k)], combine)
+    return doubled(parts, axis, k, s, d, outputs, lambda a, b, _: combine(a, b))
 
 
 def _tree(values: list[list[Array]], combine: Combine) -> list[Array]:
@@ -115,11 +98,6 @@ def _tree(values: list[list[Array]], combine: Combine) -> list[Array]:
         pairs = [combine(a, b) for a, b in zip(values[::2], values[1::2])]
         values = pairs + values[2 * len(pairs) :]
     return values[0]
-
-
-def _view(parts: list[Array], axis: int, start: int, step: int, count: int) -> list[Array]:
-    """`count` pixels of one axis, `step` apart."""
-    return [every(part, start, count, step, axis) for part in parts]
 
 
 def _combined(reducer, tree, a: list[Array], b: list[Array]) -> list[Array]:

@@ -12,6 +12,7 @@ so m is a constant to every derivative. A window without a pixel on the image gi
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ from jaxcnn.geometry import Padding, Window
 
 from . import _check, _numbers
 from ._broadcast import of_rank
-from ._fold import over_taps
+from ._fold import TAPS, over_runs, over_taps
 from ._pad import pad_pairs
 from ._pool import avg_pool, max_pool, resolve
 from ._widened import widened
@@ -106,10 +107,15 @@ soft_pool1d, soft_pool2d, soft_pool3d = (_check.ranked(soft_pool, rank) for rank
 mixed_pool1d, mixed_pool2d, mixed_pool3d = (_check.ranked(mixed_pool, rank) for rank in (1, 2, 3))
 
 
+@partial(jax.jit, static_argnames="window")
 def _weighted_by_exponential(x: Array, window: Window) -> Array:
     """Of an image that is padded already, with -inf."""
-    largest = lax.stop_gradient(extreme(lax.stop_gradient(x), window, largest=True))
-    total, below = _sums(x, window, jnp.where(jnp.isfinite(largest), largest, 0))
+    if window.taps > TAPS:
+        largest, total, below = over_runs(_leaves(x), window, _joined)
+        largest = jnp.where(jnp.isnan(total), total, largest)
+    else:
+        largest = lax.stop_gradient(extreme(lax.stop_gradient(x), window, largest=True))
+        total, below = _sums(x, window, jnp.where(jnp.isfinite(largest), largest, 0))
     y = largest + below / jnp.where(total == 0, 1, total)
     return jnp.where(jnp.isinf(largest), largest, y)
 
@@ -123,6 +129,29 @@ def _sums(x: Array, window: Window, largest: Array) -> tuple[Array, Array]:
 
     zero = jnp.zeros_like(largest)
     return over_taps(add, (zero, zero), x, window)
+
+
+def _leaves(x: Array) -> list[Array]:
+    """m = x, e^(x − m) and e^(x − m) (x − m) of single pixels; their derivatives are those of the formulas.
+
+    NaN is none of the m, so that all factors of `_joined` are finite: a run that no window sees brings no 0 · NaN back.
+    """
+    nan, largest = x != x, lax.stop_gradient(x)
+    terms = _term(jnp.where(nan, 0, x), jnp.where(jnp.isfinite(largest), largest, 0))
+    return [jnp.where(nan, -np.inf, largest), *(jnp.where(nan, x, term) for term in terms)]
+
+
+def _joined(a: list[Array], b: list[Array], _: int) -> list[Array]:
+    """The three of two runs side by side. Each run has its own m, and what it holds is carried over to the larger one."""
+    largest = jnp.maximum(a[0], b[0])
+    total = below = jnp.zeros_like(largest)
+    for m, weight, part in (a, b):
+        apart = jnp.where(m == largest, 0, m - largest)
+        counts = ~(apart < np.log(np.finfo(m.dtype).tiny))
+        apart = jnp.where(counts, apart, 0)
+        factor = jnp.where(counts, jnp.exp(apart), 0)
+        total, below = total + factor * weight, below + factor * (part + apart * weight)
+    return [largest, total, below]
 
 
 def _term(x: Array, largest: Array) -> tuple[Array, Array]:

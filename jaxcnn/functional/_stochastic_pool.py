@@ -12,6 +12,7 @@ made for activations that are not negative. What the paper leaves open:
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +23,11 @@ from jaxtyping import Float
 from jaxcnn.geometry import Padding, Window
 
 from . import _check
-from ._fold import over_taps
+from ._fold import TAPS, over_runs, over_taps
 from ._pad import pad_pairs
 from ._pool import resolve
 from ._widened import widened
-from .engine import extreme, take, tap_dtype
+from .engine import extreme, take, tap_dtype, total
 
 Ints = int | Sequence[int]
 
@@ -87,9 +88,35 @@ def _share(x: Array, largest: Array) -> Array:
 
 
 def _total(x: Array, window: Window, largest: Array) -> Array:
+    """Σ p of each window, up to the same factor."""
+    if window.taps > TAPS:
+        return _powers(x, window, largest)[0]
     return over_taps(lambda total, pixels: total + _share(pixels, largest), jnp.zeros_like(largest), x, window)
 
 
+def _powers(x: Array, window: Window, largest: Array) -> tuple[Array, Array]:
+    """Σ p and Σ p x of windows of many taps, up to the same factor, the first in shares of the largest pixel."""
+    positive = jnp.where((x > 0) & (x < np.inf), x, 0)
+    scale = lax.stop_gradient(positive)
+    share = positive / jnp.where(scale > 0, scale, 1)  # 1, with a derivative
+    _, sums, squares = over_runs([scale, share, jnp.square(share)], window, _joined)
+    finite, special = x > -np.inf, (x != x) | (x == np.inf)
+    proper = (largest > 0) & (largest < np.inf)
+    count = lambda one, other: jnp.where(largest <= 0, total(one, window), total(other, window))
+    alike = count(finite.astype(x.dtype), special.astype(x.dtype))
+    mean = count(jnp.where(finite & (x <= 0), x, 0), jnp.where(special, x, 0))
+    return jnp.where(proper, sums, alike), jnp.where(proper, squares * jnp.where(proper, largest, 1), mean)
+
+
+def _joined(a: list[Array], b: list[Array], _: int) -> list[Array]:
+    """Sums of shares and of their squares of two runs side by side, carried over to the larger of their scales."""
+    scale = jnp.maximum(a[0], b[0])
+    whole = jnp.where(scale > 0, scale, 1)
+    (p, sums, squares), (q, more, others) = ((s / whole, *rest) for s, *rest in (a, b))
+    return [scale, p * sums + q * more, p * p * squares + q * q * others]
+
+
+@partial(jax.jit, static_argnames="window")
 def _drawn(key, x: Array, window: Window, largest: Array) -> Array:
     """The number of the tap drawn: how many have a running sum of shares up to u times the whole, u in [0, 1)."""
     total, dtype = _total(x, window, largest), tap_dtype(window)
@@ -100,10 +127,36 @@ def _drawn(key, x: Array, window: Window, largest: Array) -> Array:
         running += _share(pixels, largest)
         return running, passed + (running <= bar).astype(dtype)
 
-    return over_taps(step, (jnp.zeros_like(total), jnp.zeros(total.shape, dtype)), x, window)[1]
+    start = (jnp.zeros_like(total), jnp.zeros(total.shape, dtype))
+    if window.taps <= TAPS:
+        return over_taps(step, start, x, window)[1]
+    return _drawn_in_turn(x, window, largest, bar)
 
 
+def _drawn_in_turn(x: Array, window: Window, largest: Array, bar: Array) -> Array:
+    """The same in a loop over the taps. Its sum is rounded otherwise than the bar, so the last tap with a share is the last."""
+    dtype, outputs = tap_dtype(window), window.output_size(x.shape[1:-1])
+    spans = [(o - 1) * s + 1 for o, s in zip(outputs, window.stride)]
+
+    def step(tap, carry):
+        running, passed, last = carry
+        at = [i * d for i, d in zip(jnp.unravel_index(tap, window.size), window.dilation)]
+        pixels = lax.dynamic_slice(x, (0, *at, 0), (x.shape[0], *spans, x.shape[-1]))
+        pixels = pixels[:, *(slice(None, None, s) for s in window.stride)]
+        share = _share(pixels, largest)
+        running += share
+        return running, passed + (running <= bar).astype(dtype), jnp.where(share > 0, tap.astype(dtype), last)
+
+    none = jnp.full(largest.shape, window.taps, dtype)
+    _, passed, last = lax.fori_loop(0, window.taps, step, (jnp.zeros_like(bar), jnp.zeros_like(none), none))
+    return jnp.minimum(passed, last)
+
+
+@partial(jax.jit, static_argnames="window")
 def _mean(x: Array, window: Window, largest: Array) -> Array:
+    if window.taps > TAPS:
+        whole, mean = _powers(x, window, largest)
+        return mean / jnp.where(whole == 0, 1, whole)
     total = _total(x, window, largest)
     whole = jnp.where(total == 0, 1, total)
     part = lambda pixels: _share(pixels, largest) / whole * jnp.where(pixels == -np.inf, 0, pixels)

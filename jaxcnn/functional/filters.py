@@ -254,7 +254,10 @@ def binomial_kernel(size: int) -> np.ndarray:
     [0.25, 0.5, 0.25]
     """
     (size,) = per_axis(size, 1, what="size", name="binomial_kernel", least=1)
-    return np.array([math.comb(size - 1, k) / 2 ** (size - 1) for k in range(size)])
+    row = [1]  # whole numbers, each from the one before it: `math.comb` makes each anew
+    for k in range(size - 1):
+        row.append(row[-1] * (size - 1 - k) // (k + 1))
+    return np.array([count / 2 ** (size - 1) for count in row])
 
 
 @_check.named(("gaussian_kernel", "apply_separable"), "gaussian")

@@ -53,15 +53,6 @@ class Bins:
         n, o = bins
         return range(output * n // o, -(-(output + 1) * n // o))
 
-    def bounds(self, axis: int, n: int) -> tuple[list[int], list[int]]:
-        """The first pixel of each output of an axis of `n` pixels, and the one behind its last.
-
-        >>> Bins(((10, 4),)).bounds(0, 10)
-        ([0, 2, 5, 7], [3, 5, 8, 10])
-        """
-        n, o = self.axes[axis] or (n, n)
-        return [i * n // o for i in range(o)], [-(-(i + 1) * n // o) for i in range(o)]
-
     def transposed(self) -> "Bins":
         """The outputs that see each pixel, which are bins again: of the outputs, as many as there were pixels.
 

@@ -1,8 +1,8 @@
 """What sees what: one pixel that is NaN makes those results NaN that a finite change of the pixel reaches, and no others.
 
 The finite changes are the oracle: a result sees the pixel if some of them moves it, from one of several starts. In the gradient
-NaN may stand where a result sees both pixels. Gradients of parameters are left out, because a kernel's tap sees padding, and zeros
-of padding times a cotangent that is NaN are NaN.
+NaN may stand where a result sees both pixels. Gradients of parameters are left out, because a kernel's tap sees padding, and
+zeros of padding times a cotangent that is NaN are NaN.
 """
 
 import jax

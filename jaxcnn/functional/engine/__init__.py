@@ -1,6 +1,7 @@
 """Convolution, the winners of maxima and the sums of windows as JAX primitives, closed under every transformation."""
 
 from ._doubling import LONG as LONG
+from ._doubling import Combine as Combine
 from ._doubling import doubled as doubled
 from ._doubling import steps_of as steps_of
 from ._long import pixel_numbers as pixel_numbers

@@ -14,7 +14,7 @@ from jax import Array, lax
 
 from jaxcnn.geometry import Bins, Window
 
-from ..lowering import every
+from ..lowering import bounds, every
 
 LONG = 32  # taps of an axis, above which it goes by doubling
 Parts = list[Array]
@@ -104,7 +104,7 @@ def _shape(window: Window, axis: int) -> tuple[int, int, int]:
 
 def _binned(parts: Parts, window: Bins, axis: int, combine: Combine, fills: list[np.ndarray]) -> Parts:
     """Bins are `least` pixels long or one longer: runs of `least` where they begin, and behind them a pixel or the fill."""
-    first, past = map(np.array, window.bounds(axis, parts[0].shape[axis + 1]))
+    first, past = bounds(window, parts[0].shape[axis + 1], axis)
     least, at = int((past - first).min()), axis + 1
     runs = doubled(parts, at, least, 1, 1, parts[0].shape[at] - least + 1, combine)
     runs = [jnp.take(run, first, at, mode="clip") for run in runs]

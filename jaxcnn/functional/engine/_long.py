@@ -15,7 +15,7 @@ from jax import Array, lax
 
 from jaxcnn.geometry import Bins, Window
 
-from ..lowering import on_image
+from ..lowering import bounds, on_image
 from ._doubling import doubled_axis, padded_axis, runs_of
 
 MOVES = 64  # outputs that look at a pixel, or taps of a window, above which pixels go by number
@@ -48,7 +48,7 @@ def _lines(window: Window | Bins, axis: int, ndim: int, space) -> tuple[np.ndarr
     """Where the windows of an axis begin, its padding counted, and how many taps they have: `(1, …, outputs, …, 1)`."""
     outputs, shape = window.output_size(space)[axis], (*[1] * (axis + 1), -1, *[1] * (ndim - axis - 2))
     if isinstance(window, Bins):
-        first, past = map(np.array, window.bounds(axis, space[axis]))
+        first, past = bounds(window, space[axis], axis)
     else:
         first = np.arange(outputs) * window.stride[axis]
         past = first + window.size[axis]
@@ -75,7 +75,7 @@ def pixel_numbers(taps: Array, window: Window | Bins, space) -> Array:
     for axis in reversed(range(window.rank)):
         k, n, around = window.size[axis], space[axis], (1, *[1] * axis, -1, *[1] * (window.rank - axis))
         if isinstance(window, Bins):
-            first, d = np.array(window.bounds(axis, n)[0]), 1
+            first, d = bounds(window, n, axis)[0], 1
         else:
             first = np.arange(taps.shape[axis + 1]) * window.stride[axis] - window.padding[axis][0]
             d = window.dilation[axis]

@@ -15,7 +15,7 @@ from jax import Array, lax
 
 from jaxcnn.geometry import Bins, Window
 
-from ..lowering import Run, every, view
+from ..lowering import Run, bounds, every, view
 from ._doubling import doubled_axis, is_long
 
 NONE = -1
@@ -27,7 +27,7 @@ MOST = 5  # taps of an axis that are taken by numbers; with more of them the pad
 def seen(window: Window | Bins, space: tuple[int, ...], axis: int) -> np.ndarray:
     """`(taps, outputs)`: the pixel of an axis that each output sees through each tap, NONE beyond the image."""
     if isinstance(window, Bins):
-        first, past = map(np.array, window.bounds(axis, space[axis]))
+        first, past = bounds(window, space[axis], axis)
         pixels = first + np.arange(window.size[axis])[:, None]
         return np.where(pixels < past, pixels, NONE).astype(np.int32)
     first = np.arange(window.output_size(space)[axis]) * window.stride[axis] - window.padding[axis][0]

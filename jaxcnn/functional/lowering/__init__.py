@@ -12,6 +12,7 @@ from ._choice import refusal as refusal
 from ._forced import FREE as FREE
 from ._forced import Forced as Forced
 from ._runs import Run as Run
+from ._runs import bounds as bounds
 from ._runs import join as join
 from ._runs import on_image as on_image
 from ._runs import runs as runs

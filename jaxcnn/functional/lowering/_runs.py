@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jax import Array, lax
 
-from jaxcnn.geometry import Window
+from jaxcnn.geometry import Bins, Window
 
 from ._case import every
 
@@ -30,6 +30,13 @@ def on_image(window: Window, space, axis: int) -> tuple[np.ndarray, np.ndarray]:
     start = np.arange(window.output_size(space)[axis]) * window.stride[axis] - window.padding[axis][0]
     first, past = np.clip(-(start // d), 0, None), np.clip((n - 1 - start) // d + 1, 0, k)
     return np.where(first < past, first, 0), np.where(first < past, past, 0)
+
+
+def bounds(bins: Bins, n: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first pixel of each output of an axis of n pixels, and the one behind its last."""
+    n, o = bins.axes[axis] or (n, n)
+    i = np.arange(o, dtype=np.int64)
+    return i * n // o, -(-(i + 1) * n // o)
 
 
 def runs(window: Window, space, axis: int) -> list[Run]:
