@@ -129,7 +129,7 @@ ERRORS = {
     "nothing": ({"ratio": 0.15}, ValueError, "ratio=0.15, output_size=[1, 0] must be at least 1 on every axis"),
     "ratio": ({"ratio": 1.5}, ValueError, "ratio=1.5 must be positive and at most 1"),
     "ratios": ({"ratio": (0.5,)}, TypeError, "ratio=(0.5,) must be a number or 2 numbers"),
-    "word": ({"ratio": "0.5"}, TypeError, "ratio='0.5' is a str; it must be a number"),
+    "word": ({"ratio": "0.5"}, TypeError, "ratio='0.5' must be a number"),
     "shape": ({"output_size": 2, "samples": jnp.zeros((2, 3, 2))}, ValueError,
               "samples is float32[2,3,2]; it must have the shape (2, 2, 3)"),
     "integers": ({"output_size": 2, "samples": jnp.zeros((2, 2, 3), int)}, TypeError,
