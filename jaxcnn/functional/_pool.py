@@ -16,6 +16,7 @@ Common arguments:
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -141,7 +142,7 @@ def avg_pool(
         zeros_count = count_include_pad and padding_mode == "zeros"
         divide_by = _pixel_counts(full, x.shape[1:-1], border if zeros_count else None)
     else:
-        divide_by = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
+        divide_by: Any = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
     sums = total(widened(x), full)
     return (sums / of_rank(divide_by.astype(sums.dtype), x.ndim)).astype(x.dtype)
 
