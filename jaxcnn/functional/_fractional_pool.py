@@ -18,6 +18,7 @@ Common arguments:
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -133,8 +134,8 @@ def _output_size(name: str, x: Array, full: Window, output_size, ratio) -> tuple
 
 
 def _ratios(name: str, ratio: Ratio, rank: int) -> tuple[float, ...]:
-    several = isinstance(ratio, tuple | list) or np.ndim(ratio)
-    ratios = tuple(_numbers.scalar(name, "ratio", r, above=0, high=1) for r in (ratio if several else (ratio,) * rank))
+    given: Any = ratio if isinstance(ratio, tuple | list) or np.ndim(ratio) else (ratio,) * rank
+    ratios = tuple(_numbers.scalar(name, "ratio", r, above=0, high=1) for r in given)
     if len(ratios) != rank:
         raise TypeError(f"{name}: ratio={ratio!r} must be a number or {rank} numbers")
     known = [_numbers.concrete(r) for r in ratios]

@@ -17,6 +17,7 @@ Common arguments:
 from collections.abc import Sequence
 from functools import reduce
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -145,7 +146,7 @@ def avg_pool(
     sums = total(widened(x), full)
     if divisor is None:
         return (sums / outer(counts, sums.dtype)).astype(x.dtype)
-    divide_by = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
+    divide_by: Any = divisor if isinstance(divisor, jax.Array) else np.asarray(divisor)
     return (sums / of_rank(divide_by.astype(sums.dtype), x.ndim)).astype(x.dtype)
 
 

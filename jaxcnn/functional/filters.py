@@ -55,7 +55,12 @@ def apply(
 
 
 def apply_separable(
-    x: Images, column: np.ndarray, row: np.ndarray, *, padding: Padding = "same", padding_mode: str = "replicate"
+    x: Images,
+    column: np.ndarray | Array,
+    row: np.ndarray | Array,
+    *,
+    padding: Padding = "same",
+    padding_mode: str = "replicate",
 ) -> Images:
     """`apply` of the kernel `outer(column, row)`: kh + kw multiplications a pixel instead of kh · kw.
 

@@ -199,9 +199,9 @@ def per_axis(value: int | Sequence[int], rank: int, *, what: str, name: str, lea
     (2, 2, 2)
     """
     or_ints, everywhere = (f" or {rank} ints", " on every axis") if rank > 1 else ("", "")
-    several = isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0  # an array without axes is one number
+    one = not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0  # an array without axes is one number
     try:
-        entries = tuple(index(v) for v in (value if several else (value,) * rank))
+        entries = tuple(index(v) for v in ((value,) * rank if one else value))  # type: ignore[union-attr]
     except TypeError:
         _refuse_traced(value, what, name)
         raise TypeError(f"{name}: {what}={value!r} must be an int{or_ints}") from None

@@ -126,11 +126,13 @@ def test_gradients_are_those_of_the_cropped_image(name, rank):
 
 @pytest.mark.parametrize("rank", SPACE)
 @pytest.mark.parametrize("words", PAIRS.values(), ids=PAIRS)
-def test_conv_crops_as_xla_does(words, rank):
+def test_conv_crops_as_xla_pads(words, rank):
     x, kernel, pairs = images(rank), weights(*[2, 3, 1][:rank], 3, 4), pairs_of(words, rank)
     letters = "DHW"[-rank:]
     names = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
-    right = lax.conv_general_dilated(x, kernel, [2] * rank, pairs, dimension_numbers=names)
+    # XLA:CPU (jax 0.10.2) reads beyond the image where a convolution itself is given (-4, 3)
+    cut = lax.pad(x, 0.0, [(0, 0, 0), *((low, high, 0) for low, high in pairs), (0, 0, 0)])
+    right = lax.conv_general_dilated(cut, kernel, [2] * rank, "VALID", dimension_numbers=names)
     np.testing.assert_allclose(F.conv(x, kernel, padding=pairs, stride=2), right, rtol=1e-4, atol=1e-4)
 
 
