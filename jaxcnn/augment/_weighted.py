@@ -39,13 +39,13 @@ def _vary_alike(w: Array, x: Array) -> tuple[Array, Array]:
 def _compute(w: Array, x: Array) -> Array:
     """The product, and once more where it is not finite, as it is wherever x is not.
 
-    A loop of no or one pass is much cheaper here than `lax.cond`, for which XLA:CPU copies the operands. A product of 32×224×224×3
-    by 128 rows and columns takes 10 to 20% longer with it on two cores; with `lax.cond`, twice as long.
+    A loop of no or one pass is much cheaper here than `lax.cond`, for which XLA:CPU copies the operands. 32 crops of 224×224×3
+    to 128×128 take 74 ms with it on two busy cores, 69 without, and 115 with `lax.cond`. The loop ends in a constant, so that
+    XLA knows that there is one pass and moves nothing out of it.
     """
     y = _product(w, x)
-    finite = jnp.isfinite(y).all()
-    again = lambda state: (~state[0], _corrected(state[1], w, x))
-    return lax.while_loop(lambda state: ~state[0], again, (finite, y))[1]
+    again = lambda state: (jnp.zeros_like(state[0]), _corrected(state[1], w, x))
+    return lax.while_loop(lambda state: state[0], again, (~jnp.isfinite(y).all(), y))[1]
 
 
 def _corrected(y: Array, w: Array, x: Array) -> Array:
