@@ -24,7 +24,7 @@ def on_meshes(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         values, tree = jax.tree.flatten((args, kwargs))
-        at = [i for i, v in enumerate(values) if isinstance(v, jax.Array) and v.ndim]
+        at = [i for i, v in enumerate(values) if isinstance(v, jax.Array)]
         if not any(explicit(jax.typeof(values[i])) for i in at):
             return function(*args, **kwargs)
         at.sort(key=lambda i: values[i].ndim != 4)  # the images say how the batch is split

@@ -39,10 +39,8 @@ def resized_crop(x: Float[Array, "n h w c"], boxes: Float[Array, "n 4"], size: S
     (n, h, w, c), wide = x.shape, widened(x)
     rows = _triangles(boxes[:, 0], boxes[:, 2], h, size[0])
     columns = _triangles(boxes[:, 1], boxes[:, 3], w, size[1])
-    y = weighted(rows, wide.reshape(n, h, w * c)).reshape(n, size[0], w, c)
-    y = jnp.moveaxis(y, 2, 1).reshape(n, w, size[0] * c)
-    y = weighted(columns, y).reshape(n, size[1], size[0], c)
-    return jnp.moveaxis(y, 1, 2).astype(x.dtype)
+    y = weighted(rows, wide.reshape(n, 1, h, w * c)).reshape(n, size[0], w, c)
+    return weighted(columns, y).astype(x.dtype)
 
 
 @on_meshes
