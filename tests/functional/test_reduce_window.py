@@ -142,7 +142,7 @@ ERRORS = {
     "word": ((X, 0, "add"), TypeError, "reducer='add' must be a function of two values, such as jnp.maximum"),
     "tree": ((X, (0, 0), jnp.add), TypeError, "identity=(0, 0) must be one number for each array of x, as PyTreeDef(*)"),
     "array": ((X, np.ones(3), jnp.add), TypeError,
-              "identity=array([1., 1., 1.]) must be one number that x can hold (x is float32[2,7,5,3])"),
+              "identity is float64[3]; it must be one number that x can hold (x is float32[2,7,5,3])"),
     "infinity": ((X.astype(int), -np.inf, jnp.maximum), TypeError,
                  "identity=-inf must be one number that x can hold (x is int32[2,7,5,3])"),
     "negative": ((X.astype("uint8"), -1, jnp.maximum), TypeError,

@@ -136,10 +136,10 @@ def test_short_floats_are_rounded_once(dtype):
 X = jnp.ones((2, 7, 5, 3))
 ERRORS = {
     "shape": (F.mixed_pool, jnp.ones(2), ValueError,
-              "alpha is float32[2]; it must be a number or have the shape (3,) (x is float32[2,7,5,3])"),
-    "dtype": (F.mixed_pool2d, jnp.ones((), jnp.bfloat16), TypeError,
-              "x is float32[2,7,5,3] but alpha is bfloat16[]; cast one, alpha.astype(x.dtype)"),
-    "word": (F.mixed_pool, "0.5", TypeError, "alpha is a str; it must be an array, jnp.asarray makes one"),
+              "alpha is float32[2]; give one number, or 3, one for each of the channels"),
+    "dtype": (F.mixed_pool2d, jnp.ones(3, jnp.bfloat16), TypeError,
+              "x is float32[2,7,5,3] but alpha is bfloat16[3]; cast one, alpha.astype(x.dtype)"),
+    "word": (F.mixed_pool, "0.5", TypeError, "alpha='0.5' must be a number"),
 }  # fmt: skip
 
 
