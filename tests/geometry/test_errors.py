@@ -32,6 +32,7 @@ ERRORS = {
     ),
     "zero": (axis(0), ValueError, "conv2d: stride=0 must be at least 1 on every axis"),
     "negative": (axis((1, -2)), ValueError, "conv2d: stride=(1, -2) must be at least 1 on every axis"),
+    "space": (resolve(1, (5, 0), padding=3), ValueError, "Window: space=(5, 0) must be at least 1 on every axis"),
     "size": (resolve(0, (5, 5)), ValueError, "Window: window size=0 must be at least 1 on every axis"),
     "stride": (resolve(1, (5,), stride=-1), ValueError, "Window: stride=-1 must be at least 1"),
     "dilation": (resolve(1, (5,), dilation=0), ValueError, "Window: dilation=0 must be at least 1"),

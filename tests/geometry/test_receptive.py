@@ -79,6 +79,14 @@ def test_phases_are_as_few_as_they_can_be(layers, shift):
     assert field.step == (field.jump[0] / Fraction(len(spans)),)
 
 
+def test_union_with_a_wider_field_has_no_phases_left():
+    """Down by two and up again units see in pairs, (0, 1), (0, 1), (2, 3), …, of which seven pixels about each see all."""
+    pairs = Window((2,), (2,), ((0, 0),), (1,))
+    coarse, fine = chain([pairs, pairs.transposed((512,))]), chain([Window((7,), (1,), ((3, 3),), (1,))])
+    assert coarse.phases == (((0, 2), (0, 2)),)
+    assert coarse.union(fine) == fine.union(coarse) == fine
+
+
 @given(ways(), windows(), st.integers(0, 12))
 def test_union_with_phases_spans_both(layers, beside, unit):
     deep = chain(layers)

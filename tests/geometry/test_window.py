@@ -1,5 +1,6 @@
 """`Window` against sliding: every position enumerated, every (output, pixel) pair written down."""
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -113,3 +114,11 @@ def test_window_is_hashable_value():
 
 def test_resolve_takes_any_integer_sequence():
     assert Window.resolve([3, 2], [7, 5], stride=[2, 1]) == Window.resolve((3, 2), (7, 5), stride=(2, 1))
+
+
+@pytest.mark.parametrize(
+    ("axes", "padding"), [((), ((0, 0), (0, 0))), ((0,), ((0, 0), (3, 4))), ((1, 0), ((0, 0), (0, 0)))]
+)
+def test_unpadded_leaves_out_the_padding_of_these_axes_or_of_all(axes, padding):
+    window = Window((5, 6), (2, 3), ((1, 2), (3, 4)), (1, 2))
+    assert window.unpadded(*axes) == Window((5, 6), (2, 3), padding, (1, 2))
