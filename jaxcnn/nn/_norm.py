@@ -39,14 +39,14 @@ class BatchNorm(nnx.Module):
         rngs: nnx.Rngs,
     ):
         (num_features,) = counts("BatchNorm", num_features=num_features)
-        momentum = python_number("BatchNorm", "momentum", momentum, low=0, high=1)
-        epsilon = python_number("BatchNorm", "epsilon", epsilon, above=0)
+        self.momentum: float = python_number("BatchNorm", "momentum", momentum, low=0, high=1)
+        self.epsilon: float = python_number("BatchNorm", "epsilon", epsilon, above=0)
         del rngs  # nothing is random here; the word is there so that every module is built alike
         self.scale = nnx.Param(jnp.ones((num_features,), param_dtype)) if use_scale else None
         self.bias = nnx.Param(jnp.zeros((num_features,), param_dtype)) if use_bias else None
         self.mean = nnx.BatchStat(jnp.zeros((num_features,), jnp.float32))
         self.var = nnx.BatchStat(jnp.ones((num_features,), jnp.float32))
-        self.momentum, self.epsilon, self.frozen = momentum, epsilon, False
+        self.frozen = False
 
     def __call__(self, x: Float[Array, "... c"], *, train: bool) -> Float[Array, "... c"]:
         if x.shape[-1:] != self.mean.shape or not jnp.issubdtype(x.dtype, jnp.floating):
@@ -77,11 +77,10 @@ class LayerNorm(nnx.Module):
 
     def __init__(self, num_features: int, *, epsilon: Number = 1e-5, param_dtype=jnp.float32, rngs: nnx.Rngs):
         (num_features,) = counts("LayerNorm", num_features=num_features)
-        epsilon = python_number("LayerNorm", "epsilon", epsilon, above=0)
+        self.epsilon: float = python_number("LayerNorm", "epsilon", epsilon, above=0)
         del rngs  # nothing is random here
         self.scale = nnx.Param(jnp.ones((num_features,), param_dtype))
         self.bias = nnx.Param(jnp.zeros((num_features,), param_dtype))
-        self.epsilon = epsilon
 
     def __call__(self, x: Float[Array, "... c"]) -> Float[Array, "... c"]:
         return F.layer_norm(x, self.scale[...], self.bias[...], epsilon=self.epsilon)

@@ -144,7 +144,7 @@ def _won_by_doubling(x: Array, window: Window | Bins, space, largest: bool, keep
         if is_long(window, axis):
             x, taps = won_axis(x, taps, window, axis, weight, largest, fill, keep)
         else:
-            one = _won_axis_by_tables if isinstance(window, Bins) else _won_axis
+            one: Callable = _won_axis_by_tables if isinstance(window, Bins) else _won_axis
             x, taps = one(x, taps, window, axis, weight, largest)
         weight *= window.size[axis]
     first, void = first_taps(window, space)
