@@ -29,12 +29,13 @@ def on_meshes(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         at.sort(key=lambda i: values[i].ndim != 4)  # the images say how the batch is split
 
-        def inner(*arrays: jax.Array) -> T:
+        def inner(*arrays: jax.Array) -> Any:
             for i, v in zip(at, arrays):
                 values[i] = v
             again: Any = jax.tree.unflatten(tree, values)
             return function(*again[0], **again[1])
 
-        return placed(inner, *(values[i] for i in at))
+        placed_inner: Any = placed(inner, *(values[i] for i in at))
+        return placed_inner
 
     return wrapper
