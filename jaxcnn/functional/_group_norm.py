@@ -21,7 +21,7 @@ from jaxcnn.geometry import per_axis
 from . import _check
 from ._broadcast import of_rank
 from ._widened import widened
-from .engine import stored
+from .engine import stored, through_formula
 
 
 def layer_norm(
@@ -155,6 +155,9 @@ def _standard_jvp(axes, epsilon, primals, tangents):
     y = centred * factor
     t = t - jnp.mean(t, axes, keepdims=True)
     return y, factor * (t - y * jnp.mean(y * t, axes, keepdims=True))
+
+
+_standard = through_formula(_standard)
 
 
 def _centred(wide: Array, axes: tuple[int, ...], epsilon: float) -> tuple[Array, Array]:

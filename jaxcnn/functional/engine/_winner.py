@@ -22,6 +22,7 @@ from jax.sharding import NamedSharding
 from jaxcnn.geometry import Bins, Window
 
 from . import _extreme as run
+from . import _taylor as taylor
 from ._lower import inlined, partitioned
 from ._primitives import _vary_alike
 from ._sharding import _checked, _entries, constrain, explicit, whole
@@ -167,6 +168,9 @@ take_p = make("take", run.taken, outputs=True)
 give_p = make("give", run.given, outputs=False, cpu=run.given, lower=partial(_apart, wide=run.given))
 ad.primitive_jvps[extreme_p] = partial(_extreme_jvp, False)
 ad.primitive_jvps[winner_p] = partial(_extreme_jvp, True)
+taylor.extreme(extreme_p, winner_p, take_p, winner=False)
+taylor.extreme(winner_p, winner_p, take_p, winner=True)
 for _p, _adjoint in ((take_p, lambda: give_p), (give_p, lambda: take_p)):
+    taylor.linear(_p)
     ad.primitive_jvps[_p] = partial(_linear_jvp, _p)
     ad.primitive_transposes[_p] = partial(_transpose, _adjoint)
