@@ -35,7 +35,6 @@ def on_meshes(function: Callable[P, T]) -> Callable[P, T]:
             again: Any = jax.tree.unflatten(tree, values)
             return function(*again[0], **again[1])
 
-        placed_inner: Any = placed(inner, *(values[i] for i in at))
-        return placed_inner
+        return placed(inner, *(values[i] for i in at))
 
     return wrapper

@@ -46,6 +46,11 @@ def image_of_box(box_index: Array, images: int) -> tuple[Array, Array]:
     return jnp.where(known, box_index, 0), known
 
 
+def without_unknown(y: Array, known: Array) -> Array:
+    """y `(k, h, w, c)` with NaN for the boxes that lie on no image; outside `jit` there are none, so no NaN is written there."""
+    return jnp.where(known[:, None, None, None], y, jnp.nan) if isinstance(known, Tracer) else y
+
+
 def by_bin(x: Array, bins: tuple[int, ...]) -> Array:
     """Position-sensitive maps apart: bin b of image i is image i · bins + b of `(n · bins, h, w, c / bins)`."""
     n, h, w, c = x.shape

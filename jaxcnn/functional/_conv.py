@@ -147,7 +147,7 @@ def depthwise_conv(
         raise ValueError(
             f"depthwise_conv: kernel is {_check.describe(kernel)}; it must be {wanted} (x is {_check.describe(x)})"
         )
-    shape = (*kernel.shape[:-2], 1, channels * kernel.shape[-1])
+    shape = (*kernel.shape[:-2], min(channels, 1), channels * kernel.shape[-1])  # without channels one group has none
     kernel = engine.reshaped(kernel, shape, lambda axes: [*axes[:-2], None, axes[-2]])  # (*size, 1, c·multiplier)
     with _check.named("conv", "depthwise_conv"):
         return conv(
@@ -158,7 +158,7 @@ def depthwise_conv(
             padding=padding,
             padding_mode=padding_mode,
             dilation=dilation,
-            groups=channels,
+            groups=max(channels, 1),
             lowering=lowering,
         )
 

@@ -22,7 +22,7 @@ from . import _check, _numbers
 from ._broadcast import of_rank
 from ._numbers import Number
 from ._widened import widened
-from .engine import stored
+from .engine import stored, through_formula
 
 
 def layer_norm(
@@ -167,6 +167,9 @@ def _standard_jvp(axes, epsilon, primals, tangents):
     y = centred * factor
     t = t - jnp.mean(t, axes, keepdims=True)
     return y, factor * (t - y * jnp.mean(y * t, axes, keepdims=True))
+
+
+_standard = through_formula(_standard)
 
 
 def _centred(wide: Array, axes: tuple[int, ...], epsilon: Number) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ each channel (PyTorch's).
 """
 
 from collections.abc import Sequence
+from math import prod
 
 import jax
 import jax.numpy as jnp
@@ -92,10 +93,11 @@ def max_unpool(
 
 
 def _put(y: Array, indices: Array, space: tuple[int, ...]) -> Array:
-    n, c, count = y.shape[0], y.shape[-1], int(np.prod(space))
-    where = jnp.where(indices < 0, count, indices.astype(jnp.int32)).reshape(n, -1, c)  # (n, outputs, c)
+    n, *outputs, c = y.shape
+    named, count = prod(outputs), prod(space)
+    where = jnp.where(indices < 0, count, indices.astype(jnp.int32)).reshape(n, named, c)  # (n, outputs, c)
     put = lambda at, values: jnp.zeros((count, c), y.dtype).at[at, jnp.arange(c)].set(values, mode="drop")
-    flat = jax.vmap(put)(where, y.reshape(n, -1, c))  # (n, pixels, c); mapped, so that a split batch is not gathered
+    flat = jax.vmap(put)(where, y.reshape(n, named, c))  # (n, pixels, c); mapped, so that a split batch is not gathered
     return flat.reshape(n, *space, c)
 
 

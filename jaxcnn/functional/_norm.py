@@ -15,7 +15,7 @@ from . import _check, _numbers
 from ._broadcast import of_rank
 from ._numbers import Number
 from ._widened import widened
-from .engine import unmerged
+from .engine import through_formula, unmerged
 
 
 def moments(x: Float[Array, "... c"]) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
@@ -45,6 +45,9 @@ def _moments_jvp(primals, tangents):
     mean, variance = _moments(x)
     axes = tuple(range(x.ndim - 1))
     return (mean, variance), (jnp.mean(t, axes), 2 * jnp.mean((x - of_rank(mean, x.ndim)) * t, axes))
+
+
+_moments = through_formula(_moments)
 
 
 def batch_norm(
@@ -93,3 +96,6 @@ def _affine_jvp(primals, tangents):
     centred = x - wide(unmerged(mean, 1))
     t = tx * wide(factor) + centred * wide(tfactor) + wide(tbias - tmean * factor)
     return _affine(x, mean, factor, bias), t
+
+
+_affine = through_formula(_affine)

@@ -31,7 +31,7 @@ from . import _check, _numbers
 from ._broadcast import of_rank
 from ._pad import MODES, cropped, pad_pairs
 from ._widened import widened
-from .engine import extreme, total, whole
+from .engine import extreme, through_formula, total, whole
 
 Ints = int | Sequence[int]
 
@@ -194,6 +194,9 @@ def _shared_jvp(primals, tangents):
     count = jnp.maximum(won.sum(1, widened(x).dtype), 1)  # none equals NaN
     taken = jnp.where(won, widened(t), 0).sum(1)
     return y, (taken / count).astype(x.dtype)
+
+
+_shared = through_formula(_shared)
 
 
 max_pool1d, max_pool2d, max_pool3d = (_check.ranked(max_pool, rank) for rank in (1, 2, 3))

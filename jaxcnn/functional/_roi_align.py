@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from jaxcnn.geometry import per_axis
 
 from ._accumulated import accumulated
-from ._boxes import by_bin, check_sensitive, checked, image_of_box
+from ._boxes import by_bin, check_sensitive, checked, image_of_box, without_unknown
 from ._broadcast import of_rank
 from ._grid_sample import sample
 from ._numbers import Number
@@ -130,4 +130,4 @@ def _aligned(boxes: Array, x: Array, box_index: Array, bins, ratio: int | None, 
 
     total = accumulated(term, jnp.asarray(list(np.ndindex(*most)), jnp.int32))  # (k, h, w, c)
     mean = total / jnp.maximum(prod(jnp.moveaxis(points, -1, 0)), 1).astype(total.dtype)[:, None, None, None]
-    return jnp.where(known[:, None, None, None], mean, jnp.nan).astype(x.dtype)
+    return without_unknown(mean, known).astype(x.dtype)

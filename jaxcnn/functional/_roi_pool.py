@@ -20,7 +20,7 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from ._accumulated import accumulated
-from ._boxes import by_bin, check_sensitive, checked, image_of_box
+from ._boxes import by_bin, check_sensitive, checked, image_of_box, without_unknown
 from ._broadcast import of_rank
 from ._numbers import Number
 from ._widened import widened
@@ -88,7 +88,7 @@ def _largest(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int]) ->
     pixel = _winner(lax.stop_gradient(x), first, count, rows)  # (k, h_out, w_out, c)
     colour = widened(x).reshape(n, h * w, c)[rows[..., None], jnp.maximum(pixel, 0), np.arange(c)]
     y = jnp.where(pixel >= 0, colour, jnp.zeros_like(colour))
-    return jnp.where(known[:, None, None, None], y, jnp.nan).astype(x.dtype)
+    return without_unknown(y, known).astype(x.dtype)
 
 
 def _winner(x: Array, first: Array, count: Array, rows: Array) -> Array:
@@ -135,7 +135,7 @@ def _means(boxes: Array, x: Array, box_index: Array, bins: tuple[int, int]) -> A
     fits = jnp.all(count <= of_rank(np.array(usual, np.int32), count.ndim))
     y = total(space) if usual == space else lax.cond(fits, lambda: total(usual), lambda: total(space))
     y = y / jnp.maximum(jnp.prod(count, -1, keepdims=True, dtype=jnp.int32), 1).astype(y.dtype)
-    return jnp.where(known[:, None, None, None], y, jnp.nan).astype(x.dtype)
+    return without_unknown(y, known).astype(x.dtype)
 
 
 def _bins(boxes: Array, space: Sequence[int], bins: Sequence[int], last: int) -> tuple[Array, Array]:

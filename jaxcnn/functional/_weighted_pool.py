@@ -52,12 +52,10 @@ def weighted_pool(
     _check.floating("weighted_pool", x)
     kernel, dtype = _kernel(x, weights), x.dtype
     x = x.astype(kernel.dtype)
-    options = (stride, padding, padding_mode, dilation, ceil_mode)
+    options, groups = (stride, padding, padding_mode, dilation, ceil_mode), max(x.shape[-1], 1)
     x, window, _ = resolve("weighted_pool", x, kernel.shape[:-2], *options)
-    check_size(
-        "weighted_pool", engine.case_of("conv", x, kernel, window=window, groups=x.shape[-1], space=x.shape[1:-1])
-    )
-    return engine.conv(x, kernel, window, groups=x.shape[-1]).astype(dtype)
+    check_size("weighted_pool", engine.case_of("conv", x, kernel, window=window, groups=groups, space=x.shape[1:-1]))
+    return engine.conv(x, kernel, window, groups=groups).astype(dtype)
 
 
 def blur_pool(
@@ -105,4 +103,5 @@ def _kernel(x: Array, weights: Array | np.ndarray) -> Array:
             f"weighted_pool: weights is {_check.describe(weights)}; it must be (k,) for every axis, or (*size) or "
             f"(*size, c={c}) with {rank} sizes (x is {_check.describe(x)})"
         )
-    return given.reshape(*given.shape[:-1], 1, c)
+    kernel = given.reshape(*given.shape[:-1], 1, c)
+    return kernel if c else kernel[..., :0, :]  # without channels one group has none

@@ -73,9 +73,9 @@ def apply_separable(
         if np.ndim(part) != 1:
             raise ValueError(f"apply_separable: {what} has {np.ndim(part)} axes; it must be a vector of weights")
     c, wide = x.shape[-1], widened(x)
-    each = (jnp.broadcast_to(jnp.asarray(v, wide.dtype)[:, None, None], (len(v), 1, c)) for v in (column, row))
+    each = (jnp.broadcast_to(jnp.asarray(v, wide.dtype)[:, None, None], (len(v), min(c, 1), c)) for v in (column, row))
     with _check.named("spatially_separable_conv", "apply_separable"):
-        y = spatially_separable_conv(wide, *each, padding=padding, padding_mode=padding_mode, groups=c)
+        y = spatially_separable_conv(wide, *each, padding=padding, padding_mode=padding_mode, groups=max(c, 1))
     return y.astype(x.dtype)
 
 

@@ -16,6 +16,7 @@ from ._sharding import reshaped as reshaped
 from ._sharding import whole as whole
 from ._stored import stored as stored
 from ._stored import unmerged as unmerged
+from ._taylor import through_formula as through_formula
 from ._total import spread as spread
 from ._total import total as total
 from ._winner import extreme as extreme

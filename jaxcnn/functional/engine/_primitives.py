@@ -26,6 +26,7 @@ from jaxcnn.geometry import Window
 
 from .._widened import widened
 from ..lowering import DIRECTIONS, FREE, Case, Forced
+from . import _taylor as taylor
 from ._batching import batch
 from ._lower import case_of, lower
 from ._sharding import explicit, result_sharding
@@ -127,6 +128,8 @@ def convolutions(program) -> Iterator[tuple[Case, Forced]]:
 
 _first = lambda ct, other: (ct, other)
 _second = lambda ct, other: (other, ct)
+for _p in FAMILY:
+    taylor.bilinear(_p)
 ad.defbilinear(conv_p, _transpose(input_grad_p, 0, _first), _transpose(kernel_grad_p, 1, _second))
 ad.defbilinear(input_grad_p, _transpose(conv_p, 0, _first), _transpose(kernel_grad_p, 1, _first))
 ad.defbilinear(kernel_grad_p, _transpose(input_grad_p, 0, _second), _transpose(conv_p, 1, _second))

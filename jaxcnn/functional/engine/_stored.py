@@ -15,6 +15,7 @@ from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from . import _taylor as taylor
 from ._extreme import apart
 from ._lower import inlined, partitioned
 
@@ -39,6 +40,7 @@ def _identity(name: str, on_cpu: Callable) -> Primitive:
     identity.def_abstract_eval(lambda x, **_: x)
     batching.primitive_batchers[identity] = lambda args, dims, **use: (identity.bind(*args, **use), *dims)
     ad.deflinear2(identity, lambda ct, _, **use: [identity.bind(ct, **use)])
+    taylor.linear(identity)
     mlir.register_lowering(identity, lambda ctx, x, **_: [x])
     mlir.register_lowering(identity, on_cpu, platform="cpu")
     return identity

@@ -18,6 +18,7 @@ from jax.interpreters import ad
 
 from jaxcnn.geometry import Bins, Window
 
+from . import _taylor as taylor
 from ._extreme import _around, _reach
 from ._views import reduce_axis, reduce_window
 from ._winner import make
@@ -123,5 +124,6 @@ def _transpose(adjoint, cotangents, v, **params):
 total_p = make("total", _reduced, outputs=True, cpu=_summed)
 spread_p = make("spread", _transposed, outputs=False, cpu=_spread)
 for _p, _adjoint in ((total_p, lambda: spread_p), (spread_p, lambda: total_p)):
+    taylor.linear(_p)
     ad.primitive_jvps[_p] = partial(_jvp, _p)
     ad.primitive_transposes[_p] = partial(_transpose, _adjoint)

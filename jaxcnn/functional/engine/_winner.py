@@ -23,6 +23,7 @@ from jaxcnn.geometry import Bins, Window
 
 from .._widened import widened
 from . import _extreme as run
+from . import _taylor as taylor
 from ._lower import inlined, partitioned
 from ._primitives import _vary_alike
 from ._sharding import _checked, _entries, constrain, explicit, whole
@@ -175,6 +176,9 @@ _given = partial(run.given, split=False)
 give_p = make("give", run.given, outputs=False, cpu=run.given, lower=partial(_apart, narrow=_given, wide=_given))
 ad.primitive_jvps[extreme_p] = partial(_extreme_jvp, False)
 ad.primitive_jvps[winner_p] = partial(_extreme_jvp, True)
+taylor.extreme(extreme_p, winner_p, take_p, winner=False)
+taylor.extreme(winner_p, winner_p, take_p, winner=True)
 for _p, _adjoint in ((take_p, lambda: give_p), (give_p, lambda: take_p)):
+    taylor.linear(_p)
     ad.primitive_jvps[_p] = partial(_linear_jvp, _p)
     ad.primitive_transposes[_p] = partial(_transpose, _adjoint)
