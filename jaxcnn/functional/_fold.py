@@ -25,7 +25,7 @@ from jaxcnn.geometry import Padding, Window, per_axis
 from . import _check
 from ._pad import pad_pairs
 from ._widened import widened
-from .engine import LONG, Combine, doubled, placed
+from .engine import LONG, Combine, doubled, doubled_in_turn, placed
 from .lowering import every
 from .lowering._case import every_tap, tap
 
@@ -135,12 +135,12 @@ def over_taps(step: Callable[[C, Array], C], start: C, x: Array, window: Window)
     return start
 
 
-def over_runs(parts: list[Array], window: Window, join: Combine) -> list[Array]:
-    """Arrays that are padded already, reduced by an associative operation on all of them, axis by axis in runs that double."""
-    outputs = window.output_size(parts[0].shape[1:-1])
+def over_runs(parts: list[Array], window: Window, join: Combine, empty: Sequence[float]) -> list[Array]:
+    """Arrays that are padded already, reduced by an associative operation on all of them, whose identity is `empty`."""
+    outputs, fills = window.output_size(parts[0].shape[1:-1]), [np.asarray(e, p.dtype) for e, p in zip(empty, parts)]
     for axis in reversed(range(window.rank)):
         how = (window.size[axis], window.stride[axis], window.dilation[axis], outputs[axis])
-        parts = doubled(parts, axis + 1, *how, join)
+        parts = doubled_in_turn(parts, axis + 1, *how, join, fills)
     return parts
 
 

@@ -118,7 +118,7 @@ def _length(x: Array, window: Window, p: float) -> Array:
     x, window = pad_pairs("lp_pool", jnp.abs(x), window.padding), window.unpadded()
     if window.taps > LONG:
         scale = _scaled(x, p)
-        scale, sums = over_runs([scale, _power(x / scale, p)], window, partial(_joined, p))
+        scale, sums = over_runs([scale, _power(x / scale, p)], window, partial(_joined, p), (np.finfo(x.dtype).tiny, 0))
         return jnp.where(sums == 0, 0, scale * _root(jnp.where(sums == 0, 1, sums), p))
     largest = extreme(x, window, largest=True)
     scale = _scale(largest, p)
@@ -185,7 +185,7 @@ def _by_runs(x: Array, y: Array, t: Array, safe: Array, *, window: Window, p: fl
     slope = _slope(x / scale, p)
     # the window's y says what inf and NaN come to; their slopes would make NaN of the 0 of a pixel that no window sees
     terms = jnp.where(jnp.isfinite(slope), slope, jnp.ones_like(slope)) * t
-    scale, sums = over_runs([scale, terms], window, partial(_joined, p - 1))
+    scale, sums = over_runs([scale, terms], window, partial(_joined, p - 1), (np.finfo(x.dtype).tiny, 0))
     zero = y == 0
     return jnp.where(zero, jnp.zeros_like(y), sums * _power(scale / jnp.where(zero, jnp.ones_like(y), y), p - 1))
 

@@ -28,7 +28,7 @@ from ._fold import TAPS, over_runs, over_taps
 from ._pad import pad_pairs
 from ._pool import avg_pool, max_pool, resolve
 from ._widened import widened
-from .engine import extreme
+from .engine import extreme, placed
 
 Ints = int | Sequence[int]
 
@@ -56,7 +56,8 @@ def soft_pool(
     x, full, _ = resolve("soft_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("soft_pool", x)
     x, dtype, space = widened(x), x.dtype, x.shape[1:-1]
-    y = _weighted_by_exponential(pad_pairs("soft_pool", x, full.padding, value=-np.inf), full.unpadded())
+    x = pad_pairs("soft_pool", x, full.padding, value=-np.inf)
+    y = placed(_weighted_by_exponential, x, window=full.unpadded())
     return _zero_where_void(y, full, space).astype(dtype)
 
 
@@ -111,7 +112,7 @@ mixed_pool1d, mixed_pool2d, mixed_pool3d = (_check.ranked(mixed_pool, rank) for 
 def _weighted_by_exponential(x: Array, window: Window) -> Array:
     """Of an image that is padded already, with -inf."""
     if window.taps > TAPS:
-        largest, total, below = over_runs(_leaves(x), window, _joined)
+        largest, total, below = over_runs(_leaves(x), window, _joined, (-np.inf, 0, 0))
         largest = jnp.where(jnp.isnan(total), total, largest)
     else:
         largest = lax.stop_gradient(extreme(lax.stop_gradient(x), window, largest=True))

@@ -27,7 +27,7 @@ from ._fold import TAPS, over_runs, over_taps
 from ._pad import pad_pairs
 from ._pool import resolve
 from ._widened import widened
-from .engine import extreme, take, tap_dtype, total
+from .engine import extreme, placed, take, tap_dtype, total
 
 Ints = int | Sequence[int]
 
@@ -70,8 +70,8 @@ def stochastic_pool(
     inner, constant = full.unpadded(), lax.stop_gradient(padded)
     largest = extreme(constant, inner, largest=True)
     if train:
-        return take(x, _drawn(key, constant, inner, largest), full)
-    return _mean(padded, inner, largest).astype(x.dtype)
+        return take(x, placed(_drawn, constant, largest, key=key, window=inner), full)
+    return placed(_mean, padded, largest, window=inner).astype(x.dtype)
 
 
 stochastic_pool1d, stochastic_pool2d, stochastic_pool3d = (
@@ -99,7 +99,7 @@ def _powers(x: Array, window: Window, largest: Array) -> tuple[Array, Array]:
     positive = jnp.where((x > 0) & (x < np.inf), x, 0)
     scale = lax.stop_gradient(positive)
     share = positive / jnp.where(scale > 0, scale, 1)  # 1, with a derivative
-    _, sums, squares = over_runs([scale, share, jnp.square(share)], window, _joined)
+    _, sums, squares = over_runs([scale, share, jnp.square(share)], window, _joined, (0, 0, 0))
     finite, special = x > -np.inf, (x != x) | (x == np.inf)
     proper = (largest > 0) & (largest < np.inf)
     count = lambda one, other: jnp.where(largest <= 0, total(one, window), total(other, window))
@@ -117,7 +117,7 @@ def _joined(a: list[Array], b: list[Array], _: int) -> list[Array]:
 
 
 @partial(jax.jit, static_argnames="window")
-def _drawn(key, x: Array, window: Window, largest: Array) -> Array:
+def _drawn(x: Array, largest: Array, key, window: Window) -> Array:
     """The number of the tap drawn: how many have a running sum of shares up to u times the whole, u in [0, 1)."""
     total, dtype = _total(x, window, largest), tap_dtype(window)
     bar = jax.random.uniform(key, total.shape, total.dtype) * total
@@ -153,7 +153,7 @@ def _drawn_in_turn(x: Array, window: Window, largest: Array, bar: Array) -> Arra
 
 
 @partial(jax.jit, static_argnames="window")
-def _mean(x: Array, window: Window, largest: Array) -> Array:
+def _mean(x: Array, largest: Array, window: Window) -> Array:
     if window.taps > TAPS:
         whole, mean = _powers(x, window, largest)
         return mean / jnp.where(whole == 0, 1, whole)

@@ -3,6 +3,7 @@
 from ._doubling import LONG as LONG
 from ._doubling import Combine as Combine
 from ._doubling import doubled as doubled
+from ._doubling import doubled_in_turn as doubled_in_turn
 from ._doubling import steps_of as steps_of
 from ._long import pixel_numbers as pixel_numbers
 from ._lower import case_of as case_of

@@ -47,6 +47,33 @@ def doubled(parts: Parts, axis: int, k: int, s: int, d: int, outputs: int, combi
     return result
 
 
+def doubled_in_turn(
+    parts: Parts, axis: int, k: int, s: int, d: int, outputs: int, combine: Combine, fills: list[np.ndarray]
+) -> Parts:
+    """The same as a loop over the lengths of runs, for what costs more to combine than a maximum; `fills` change nothing.
+
+    XLA:CPU merges the levels of `doubled` and computes powers of one level again for each that reads them: 1,000 taps of
+    `soft_pool` on 48,000 pixels compiled for 7 s forward and 19 s back. A loop's levels are kept and compiled once.
+    """
+    if 0 in (outputs, *parts[0].shape):
+        return [every(part, 0, outputs, 1, axis) for part in parts]
+    span, bits = (outputs - 1) * s + 1, range(k.bit_length())
+    room = lambda part: [(0, d << bits[-1], 0) if a == axis else (0, 0, 0) for a in range(part.ndim)]
+    cut = lambda v, start, size: lax.dynamic_slice_in_dim(v, start, size, axis)
+
+    def level(carry, step):
+        (run, result), (shift, start, taken) = carry, step
+        joined = combine([cut(v, start, span) for v in run], result, 0)
+        result = [jnp.where(taken, new, old) for new, old in zip(joined, result)]
+        wide = [lax.pad(v, fill, room(v)) for v, fill in zip(run, fills)]
+        return (combine(run, [cut(v, shift, v.shape[axis] - (d << bits[-1])) for v in wide], 0), result), None
+
+    steps = ([d << j for j in bits], [(k >> (j + 1) << (j + 1)) * d for j in bits], [bool(k >> j & 1) for j in bits])
+    none = [jnp.full_like(lax.slice_in_dim(v, 0, span, axis=axis), fill) for v, fill in zip(parts, fills)]
+    (_, result), _ = lax.scan(level, (parts, none), tuple(map(np.array, steps)))
+    return [every(v, 0, outputs, s, axis) for v in result]
+
+
 def steps_of(k: int, s: int, d: int) -> list[int]:
     """For the runs of 1, 2, 4, … ≤ k taps: how far apart they are needed."""
     steps = [s]
