@@ -32,8 +32,9 @@ def on_meshes(function: Callable[P, T]) -> Callable[P, T]:
         def inner(*arrays: jax.Array) -> Any:
             for i, v in zip(at, arrays):
                 values[i] = v
-            again: Any = jax.tree.unflatten(tree, values)
-            return function(*again[0], **again[1])
+            call: Any = function
+            args, kwargs = jax.tree.unflatten(tree, values)
+            return call(*args, **kwargs)
 
         return placed(inner, *(values[i] for i in at))
 

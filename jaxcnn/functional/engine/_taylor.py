@@ -4,8 +4,8 @@ A linear one takes every coefficient as it takes the value; a bilinear one multi
 coefficients of the pixel that won, as its tangent does.
 """
 
-from collections.abc import Callable
 from functools import partial, wraps
+from typing import Any
 
 import jax
 from jax.extend.core import Primitive
@@ -31,7 +31,7 @@ def extreme(primitive: Primitive, search: Primitive, take: Primitive, *, winner:
     jet_rules[primitive] = partial(_extreme, search, take, winner)
 
 
-def through_formula(rule: jax.custom_jvp) -> Callable:
+def through_formula(rule: jax.custom_jvp) -> Any:
     """A function with a tangent of its own, of which a series takes the formula: `jet` fails on such functions by itself."""
 
     @wraps(rule)
