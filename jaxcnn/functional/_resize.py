@@ -2,26 +2,24 @@
 
     y[i] = Σ_j w(s_i − j) · x[j] / norm_i,     s_i = (i + ½) · n / m − ½,  or i · (n − 1) / (m − 1) with align_corners
 
-for n pixels made m. w is a scalar function of a few lines below; its matrix (m, n) is made in float64 when the function is
-traced, and one contraction an axis applies it in float32 at least. Antialiasing stretches w by n / m where the image shrinks,
-so that every pixel counts. References: Keys, Cubic convolution interpolation (1981); `jax/_src/image/scale.py`; PyTorch's
+for n pixels made m. w is a scalar function of a few lines (`engine/_sampling.py`); where it is not 0 its values are made in float64
+when the function is traced, and each output adds up the few pixels that count, in float32 at least. Antialiasing stretches w by
+n / m where the image shrinks, so that every pixel counts. References: Keys, Cubic convolution interpolation (1981); `jax/_src/image/scale.py`; PyTorch's
 `interpolate`, whose numbers these are except "cubic_keys", which is Pillow's and jax.image's.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Shaped
 
 from jaxcnn.geometry import per_axis
 
 from . import _check
 from ._widened import widened
-from .engine import placed
-from .lowering import every
+from .engine import KERNELS, Sampling, resample, sampled, whole
 
 METHODS = ("nearest", "nearest_exact", "linear", "cubic", "cubic_keys", "area")
 
@@ -37,7 +35,7 @@ def resize(
     """Images of another size, in the dtype of x; the same size is the identity.
 
     Floating point, or uint8, which is rounded (halves to even) and clipped to 0 … 255; the nearest methods take every dtype.
-    Where w is zero an infinite or NaN pixel still spreads over its row and column, but not with the nearest methods.
+    An infinite or NaN pixel reaches the outputs in which it has a weight, and no others; so do gradients the other way.
 
     Args:
         output_size: pixels of each spatial axis; an int means every axis.
@@ -61,32 +59,12 @@ def resize(
     axes = sorted(
         (a for a in range(1, x.ndim - 1) if x.shape[a] != sizes[a - 1]), key=lambda a: sizes[a - 1] / x.shape[a]
     )
-    if method.startswith("nearest"):
-        for axis in axes:
-            x = placed(_taken, x, axis=axis, m=sizes[axis - 1], exact=method == "nearest_exact")
-        return x
-    y = x.astype(jnp.float32) if x.dtype == jnp.uint8 else widened(x)
+    nearest = method.startswith("nearest")
+    y = x if nearest else x.astype(jnp.float32) if x.dtype == jnp.uint8 else widened(x)
+    y = whole(y) if axes else y
     for axis in axes:
-        weights = resampling_weights(x.shape[axis], sizes[axis - 1], method, antialias, align_corners)
-        y = _contract(y, jnp.asarray(weights, y.dtype), axis)
-    return (jnp.clip(jnp.round(y), 0, 255) if x.dtype == jnp.uint8 else y).astype(x.dtype)
-
-
-def _linear(t: np.ndarray) -> np.ndarray:
-    return np.maximum(0, 1 - np.abs(t))
-
-
-def _cubic(t: np.ndarray, a: float) -> np.ndarray:
-    d = np.abs(t)
-    far = np.where(d < 2, (((d - 5) * d + 8) * d - 4) * a, 0)
-    return np.where(d <= 1, ((a + 2) * d - (a + 3)) * d * d + 1, far)
-
-
-KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {  # and how far each reaches
-    "linear": (_linear, 1),
-    "cubic": (partial(_cubic, a=-0.75), 2),
-    "cubic_keys": (partial(_cubic, a=-0.5), 2),
-}
+        y = resample(y, Sampling(axis - 1, sizes[axis - 1], method, antialias, align_corners))
+    return (jnp.clip(jnp.round(y), 0, 255) if x.dtype == jnp.uint8 and not nearest else y).astype(x.dtype)
 
 
 def resampling_weights(
@@ -94,43 +72,11 @@ def resampling_weights(
 ) -> np.ndarray:
     """The matrix (m, n) in float64, or some of its rows; each sums to 1."""
     i = np.arange(m) if rows is None else rows
-    if method == "area":
-        j = np.arange(n)
-        weights = ((j >= i[:, None] * n // m) & (j < -(-(i[:, None] + 1) * n // m))).astype(float)
-        return weights / weights.sum(1, keepdims=True)
-    kernel, reach = KERNELS["cubic_keys" if antialias and method == "cubic" else method]
-    at = i * ((n - 1) / max(m - 1, 1)) if align_corners else (i + 0.5) * n / m - 0.5
-    if antialias or method == "cubic_keys":
-        weights = kernel((at[:, None] - np.arange(n)) / (max(n / m, 1) if antialias else 1))
-        return weights / weights.sum(1, keepdims=True)
-    weights, first = np.zeros((len(i), n)), np.floor(at).astype(int)
-    for tap in range(1 - reach, 1 + reach):  # beyond the image the border pixel goes on
-        np.add.at(weights, (np.arange(len(i)), np.clip(first + tap, 0, n - 1)), kernel(at - first - tap))
-    return weights
-
-
-def _taken(x: Array, axis: int, m: int, exact: bool) -> Array:
-    """The nearest pixels of one axis; by whole factors without indices, whose gradient would be a scatter."""
-    n = x.shape[axis]
-    if m % n == 0:
-        shape = (*x.shape[: axis + 1], m // n, *x.shape[axis + 1 :])  # (n, …, n, m / n, …, c)
-        copies = lax.broadcast_in_dim(x, shape, [a for a in range(x.ndim + 1) if a != axis + 1])
-        return copies.reshape(*x.shape[:axis], m, *x.shape[axis + 1 :])
-    if n % m == 0:
-        return every(x, n // m // 2 if exact else 0, m, n // m, axis)
-    return jnp.take(x, _nearest(n, m, exact), axis)
-
-
-def _nearest(n: int, m: int, exact: bool) -> np.ndarray:
-    """Numbers of the pixels, in integers: no rounding moves one."""
-    i = np.arange(m, dtype=np.int64)
-    return ((2 * i + 1) * n // (2 * m) if exact else i * n // m).astype(np.int32)
-
-
-def _contract(x: Array, weights: Array, axis: int) -> Array:
-    letters = "abcde"[: x.ndim]
-    formula = f"{letters},z{letters[axis]}->{letters.replace(letters[axis], 'z')}"
-    return jnp.einsum(formula, x, weights, precision=lax.Precision.HIGHEST)
+    pixels, weights = sampled(n, m, method, antialias, align_corners, i)
+    matrix = np.zeros((len(i), n))
+    for row, weight in zip(pixels, weights):
+        matrix[np.arange(len(i)), row] += weight
+    return matrix
 
 
 def _check_options(x: Array, method: str, antialias: bool, align_corners: bool) -> None:

@@ -12,6 +12,10 @@ from ._primitives import conv as conv
 from ._primitives import conv_input_grad as conv_input_grad
 from ._primitives import conv_kernel_grad as conv_kernel_grad
 from ._primitives import convolutions as convolutions
+from ._resample import resample as resample
+from ._sampling import KERNELS as KERNELS
+from ._sampling import Sampling as Sampling
+from ._sampling import sampled as sampled
 from ._sharding import placed as placed
 from ._sharding import reshaped as reshaped
 from ._sharding import whole as whole
