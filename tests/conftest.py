@@ -1,5 +1,6 @@
 """What every test shares: quick compilation and its cache, short hypothesis runs and the folder of real data."""
 
+import gc
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -27,6 +28,8 @@ OPTIMISED = {
     ),
 }
 
+# tracing makes many objects that live: a tenth of the processor time went into looking for what dies among them
+gc.set_threshold(50_000, 20, 100)
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -15,6 +15,7 @@ from jax import Array, lax
 from jax.interpreters import ad
 
 from ..lowering import every
+from . import _taylor
 from ._extreme import apart
 from ._lower import partitioned
 from ._sampling import Sampling, Table
@@ -55,7 +56,7 @@ def _weighted(x: Array, table: Table, axis: int) -> Array:
         return jnp.zeros((*x.shape[: axis + 1], numbers.shape[1], *x.shape[axis + 2 :]), x.dtype)
     if len(numbers) > ROWS:
         return _in_turn(x, table, axis)
-    zero, around = np.zeros((), x.dtype), (-1, *[1] * (x.ndim - axis - 2))
+    zero, around = np.zeros((), x.dtype), (*[1] * (axis + 1), -1, *[1] * (x.ndim - axis - 2))
     terms = [_term(take_row(x, p, axis, zero), w.reshape(around)) for p, w in zip(numbers, weights)]
     return reduce(jnp.add, terms)
 
@@ -71,7 +72,7 @@ def _in_turn(x: Array, table: Table, axis: int) -> Array:
     """The same for many rows, `TOGETHER` at a time."""
     room = -len(table[0]) % TOGETHER
     numbers, weights = (np.pad(rows, ((0, room), (0, 0))).T for rows in table)  # (outputs, taps)
-    around = (len(numbers), -1, *[1] * (x.ndim - axis - 2))
+    around = (*[1] * (axis + 1), len(numbers), -1, *[1] * (x.ndim - axis - 2))
     take = lambda at: x.at[(*[slice(None)] * (axis + 1), numbers[:, at::TOGETHER])].get(mode="promise_in_bounds")
     terms = [_term(take(at), weights[:, at::TOGETHER].reshape(around)) for at in range(TOGETHER)]
     while len(terms) > 1:
@@ -97,3 +98,4 @@ given_back_p = make("given_back", _given_back, outputs=False, cpu=_given_back, l
 for _p, _adjoint in ((resampled_p, lambda: given_back_p), (given_back_p, lambda: resampled_p)):
     ad.primitive_jvps[_p] = partial(_jvp, _p)
     ad.primitive_transposes[_p] = partial(_transpose, _adjoint)
+    _taylor.linear(_p)
