@@ -15,7 +15,7 @@ from jax import Array, lax
 from jax.interpreters import ad
 
 from ..lowering import every
-from . import _taylor
+from . import _taylor as taylor
 from ._extreme import apart
 from ._lower import partitioned
 from ._sampling import Sampling, Table
@@ -98,4 +98,4 @@ given_back_p = make("given_back", _given_back, outputs=False, cpu=_given_back, l
 for _p, _adjoint in ((resampled_p, lambda: given_back_p), (given_back_p, lambda: resampled_p)):
     ad.primitive_jvps[_p] = partial(_jvp, _p)
     ad.primitive_transposes[_p] = partial(_transpose, _adjoint)
-    _taylor.linear(_p)
+    taylor.linear(_p)
