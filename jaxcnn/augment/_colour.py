@@ -65,7 +65,8 @@ def saturation(x: Images, factor: Amount) -> Images:
     [0.299 0.299 0.299]
     """
     x = colours("saturation", x)
-    return blend(x, luma(x), amounts("saturation", "factor", factor, x))
+    wide = widened(x)
+    return blend(wide, luma(wide), amounts("saturation", "factor", factor, x)).astype(x.dtype)
 
 
 @on_meshes
@@ -243,7 +244,8 @@ def mean_luma(x: Array) -> Array:
 
 def _channels(x: Array) -> list[Array]:
     """Red, green and blue `(n, h, w)`: XLA:CPU takes many times longer to reduce over three channels."""
-    return [widened(x[..., i]) for i in range(3)]
+    wide = widened(x)  # before it is taken apart, or the gradients of the three would be added in 16 bits
+    return [wide[..., i] for i in range(3)]
 
 
 def _hue(red: Array, green: Array, blue: Array) -> tuple[Array, Array, Array]:

@@ -128,14 +128,14 @@ def _steps(x: Array, keys: Array, level: Array, fill: Array) -> Array:
 @jax.jit
 def _applied(x: Array, which: Array, amount: Array, fill: Array) -> Array:
     """The operations `which` (n,) by amounts `(n, 1, 1, 1)`, with the colour `()` or `(1, 1, 1, c)` from outside."""
-    maps = _maps(which, amount[:, 0, 0, 0], *x.shape[1:3])
+    maps, (x, dtype) = _maps(which, amount[:, 0, 0, 0], *x.shape[1:3]), (widened(x), x.dtype)
     y = affine(x, *maps, method="nearest", fill=fill.reshape(-1) if fill.ndim else fill)
     # all from x, not one from the other: XLA would compute the map anew for every pixel that a later step looks at
     for names, result in _RESULTS:
         chosen = jnp.isin(which, jnp.array([NUMBER[name] for name in names]))
         x_here, amount_here = (differentiated_where(chosen, v) for v in (x, amount))
         y = jnp.where(chosen[:, None, None, None], result(x_here, which, amount_here), y)
-    return y
+    return y.astype(dtype)
 
 
 def _drawn(key: Array, x: Array) -> tuple[Array, Array]:
