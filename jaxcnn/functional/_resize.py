@@ -4,8 +4,8 @@
 
 for n pixels made m. w is a scalar function of a few lines (`engine/_sampling.py`). Where it is not 0 its values are made in
 float64 when the function is traced, and each output adds up the few pixels that count, in float32 at least. Antialiasing
-stretches w by n / m where the image shrinks, so that every pixel counts. References: Keys, Cubic convolution interpolation (1981);
-`jax/_src/image/scale.py`; PyTorch's `interpolate`, whose numbers these are except "cubic_keys", which is Pillow's and jax.image's.
+stretches w by n / m where the image shrinks, so that every pixel counts. The numbers are PyTorch's `interpolate`'s; those of
+"cubic_keys" are Pillow's and jax.image's. Reference: Keys, Cubic convolution interpolation (1981).
 """
 
 from collections.abc import Sequence
