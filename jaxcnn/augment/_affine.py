@@ -104,7 +104,7 @@ def random_affine(
     turn = jnp.stack([jnp.stack([cosine, sine], -1), jnp.stack([-sine, cosine], -1)], 1)  # (n, 2, 2)
     lean = (shear * draw[:, 2])[:, None, None] * jnp.array([[[0, 0], [1, 0]]], jnp.float32)
     lean = jnp.eye(2, dtype=jnp.float32)[None] + lean
-    far = translate[:, None] if np.ndim(translate) else translate
+    far = jnp.asarray(translate)[:, None] if np.ndim(translate) else translate
     shift = draw[:, 3:] * far * jnp.array([[h, w]], jnp.float32)
     with _check.named("affine", "random_affine"):
         return affine(x, jnp.matmul(turn, lean, precision="highest"), shift, method=method, fill=fill)

@@ -93,5 +93,5 @@ def random_fancy_pca(
     """
     key, x = _check.random_key("random_fancy_pca", key), floating_images("random_fancy_pca", x)
     deviation = reach("random_fancy_pca", "deviation", deviation, x, low=0)
-    deviation = deviation[:, None] if np.ndim(deviation) else deviation
-    return fancy_pca(x, deviation * jax.random.normal(key, (x.shape[0], x.shape[-1]), widened(x).dtype), components)
+    scale = jnp.asarray(deviation)[:, None] if np.ndim(deviation) else deviation
+    return fancy_pca(x, scale * jax.random.normal(key, (x.shape[0], x.shape[-1]), widened(x).dtype), components)
