@@ -7,7 +7,7 @@ batch like the images; their rows and columns come together.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import jax
 
@@ -32,8 +32,8 @@ def on_meshes(function: Callable[P, T]) -> Callable[P, T]:
         def inner(*arrays: jax.Array) -> T:
             for i, v in zip(at, arrays):
                 values[i] = v
-            given: Any = jax.tree.unflatten(tree, values)
-            return function(*given[0], **given[1])
+            given, call = jax.tree.unflatten(tree, values), cast(Callable[..., T], function)
+            return call(*given[0], **given[1])
 
         return placed(inner, *(values[i] for i in at))
 
