@@ -69,8 +69,8 @@ def _dense(kernel: Array, case: Case) -> Array:
     split = jnp.moveaxis(kernel.reshape(*size, i, case.groups // m, m, o), -3, 0)  # (blocks, *size, i, m, o)
     if m == 1:
         return split.reshape(-1, *size, i, o)
-    eye = jnp.asarray(np.eye(m), kernel.dtype)[:, None, :, None]  # (m, 1, m, 1)
-    dense = split[..., None, :, :, :] * eye  # (blocks, *size, m, i, m, o)
+    eye = np.eye(m).reshape(*[1] * (1 + case.rank), m, 1, m, 1)  # beside (blocks, *size, m, i, m, o)
+    dense = split[..., None, :, :, :] * jnp.asarray(eye, kernel.dtype)  # (blocks, *size, m, i, m, o)
     return dense.reshape(-1, *size, m * i, m * o)
 
 
