@@ -71,13 +71,13 @@ def test_local_response_norm_of_any_size(c, size):
 TORCH = {
     "layer": (F.layer_norm, lambda T, x, s, b: T.layer_norm(x.movedim(1, -1), (6,), s, b).movedim(-1, 1)),
     "root mean square": (
-        lambda x, s, b: F.rms_norm(x, s) + b,
+        lambda x, s, b: F.rms_norm(x, s) + b[None, None, None],
         lambda T, x, s, b: (T.rms_norm(x.movedim(1, -1), (6,), s, 1e-5) + b).movedim(-1, 1),
     ),
     "group": (lambda x, s, b: F.group_norm(x, 3, s, b), lambda T, x, s, b: T.group_norm(x, 3, s, b)),
     "instance": (F.instance_norm, lambda T, x, s, b: T.instance_norm(x, weight=s, bias=b)),
     "response": (
-        lambda x, s, b: F.local_response_norm(x, 4, **RESPONSE) * s + b,
+        lambda x, s, b: F.local_response_norm(x, 4, **RESPONSE) * s[None, None, None] + b[None, None, None],
         lambda T, x, s, b: T.local_response_norm(x, 4, **RESPONSE) * s[:, None, None] + b[:, None, None],
     ),
 }
