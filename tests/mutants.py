@@ -58,6 +58,7 @@ class Mutant(NamedTuple):
 
     module: str
     line: int
+    column: int
     start: int
     end: int
     before: str
@@ -121,16 +122,16 @@ def mutants(module: str, source: str) -> list[Mutant]:
         before = ast.unparse(node)
         start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
         texts = dict.fromkeys(ast.unparse(ast.fix_missing_locations(new)) for new in changed(node))
-        at, place = (module, node.lineno, start, end, before), lines[node.lineno - 1].strip()
+        at, place = (module, node.lineno, node.col_offset, start, end, before), lines[node.lineno - 1].strip()
         found += [Mutant(*at, text, place) for text in texts if text != before]
     return found
 
 
 def nearest(module: str, root: Path = ROOT) -> list[str]:
-    """The tests that a module is held to, those of its own name first."""
+    """The tests that a module is held to: its docstrings' examples, those of its own name, those of the table."""
     own = Path("tests", *Path(module).parts[1:-1], f"test_{Path(module).stem.strip('_')}.py")
     kept = next(tests for pattern, tests in NEAREST.items() if fnmatch(module, pattern))
-    return list(dict.fromkeys([*([str(own)] if (root / own).exists() else []), *kept]))
+    return list(dict.fromkeys([module, *([str(own)] if (root / own).exists() else []), *kept]))
 
 
 def draw(count: int, seed: int, only: str = "*") -> list[Mutant]:
@@ -162,11 +163,13 @@ def fate(mutant: Mutant | None, tests: list[str], folder: Path, seconds: float |
 def report(fates: dict[Mutant, str], drawn: str, old: str) -> str:
     """The list: what was drawn, how many of each fate, then each survivor; a reason that the old list gives stays."""
     count = Counter(fates.values())
-    reasons = {m[1] + m[2]: m[3] for m in re.finditer(r"^(\S+):\d+(: .*?)  # (.*)$", old, re.MULTILINE)}
+    reasons = {m[1] + m[2]: m[3] for m in re.finditer(r"^(\S+):\d+:\d+(: .*?)  # (.*)$", old, re.MULTILINE)}
     lines = [f"{len(fates)} mutants of {drawn}: {', '.join(f'{count[k]} {k}' for k in KINDS)}"]
     for mutant in sorted(m for m, what in fates.items() if what == "survived"):
         reason = reasons.get(mutant.name)
-        lines.append(mutant.name.replace(":", f":{mutant.line}:", 1) + (f"  # {reason}" if reason else ""))
+        lines.append(
+            mutant.name.replace(":", f":{mutant.line}:{mutant.column}:", 1) + (f"  # {reason}" if reason else "")
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -55,8 +55,8 @@ def test_nearest_tests_are_there(pattern):
     assert all((m.ROOT / test).exists() for module in modules for test in nearest(module))
 
 
-def test_nearest_tests_begin_with_those_of_the_name():
-    assert nearest("jaxcnn/functional/_pool.py")[0] == "tests/functional/test_pool.py"
+def test_nearest_tests_begin_with_examples_and_those_of_the_name():
+    assert nearest("jaxcnn/functional/_pool.py")[:2] == ["jaxcnn/functional/_pool.py", "tests/functional/test_pool.py"]
 
 
 def test_fate_is_that_of_the_tests_and_leaves_the_copy_as_it_was(tmp_path):
@@ -69,12 +69,14 @@ def test_fate_is_that_of_the_tests_and_leaves_the_copy_as_it_was(tmp_path):
 
 
 def test_report_keeps_the_reason_of_a_survivor_that_moved():
-    one, two, dead = (Mutant("a.py", line, 0, 1, "1", after, "x + 1") for line, after in ((7, "2"), (9, "0"), (9, "3")))
+    one, two, dead = (
+        Mutant("a.py", line, 4, 0, 1, "1", after, "x + 1") for line, after in ((7, "2"), (9, "0"), (9, "3"))
+    )
     text = report(
-        {two: "survived", one: "survived", dead: "killed"}, "*, seed 5", "old\na.py:3: 1 → 2 in x + 1  # x is 0\n"
+        {two: "survived", one: "survived", dead: "killed"}, "*, seed 5", "old\na.py:3:4: 1 → 2 in x + 1  # x is 0\n"
     )
     assert text.splitlines() == [
         "3 mutants of *, seed 5: 1 killed, 0 timed out, 2 survived",
-        "a.py:7: 1 → 2 in x + 1  # x is 0",
-        "a.py:9: 1 → 0 in x + 1",
+        "a.py:7:4: 1 → 2 in x + 1  # x is 0",
+        "a.py:9:4: 1 → 0 in x + 1",
     ]

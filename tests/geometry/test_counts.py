@@ -84,6 +84,13 @@ def test_counts_add_up():
     assert Counts(1, 20, 300) + Counts(4, 50, 600) == Counts(5, 70, 900)
 
 
+def test_spatially_separable_counts_of_a_dilated_column():
+    """Of 9×6 pixels 5×6 see three taps two apart of 2 channels to 3, of these 5×2 five taps of 3 to 3."""
+    window = Window.resolve((3, 5), (9, 6), dilation=(2, 1))
+    found = spatially_separable_counts(window, (9, 6), 2, 3)
+    assert found.multiply_adds == 30 * (3 * 2 * 3) + 10 * (5 * 3 * 3)
+
+
 @pytest.mark.parametrize(("middle", "groups"), [(None, 1), (4, 2)])
 def test_spatially_separable_counts_are_two_convolutions(middle, groups):
     window = Window.resolve((3, 5), (9, 11), stride=(2, 1), padding=(1, 2))

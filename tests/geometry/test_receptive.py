@@ -79,6 +79,13 @@ def test_phases_are_as_few_as_they_can_be(layers, shift):
     assert field.step == (field.jump[0] / Fraction(len(spans)),)
 
 
+def test_field_of_units_between_those_that_see_is_empty():
+    """Every second unit of an image that was spread apart, from the second one on."""
+    spread, odd = Window((1,), (2,), ((0, 0),), (1,)).transposed((512,)), Window((1,), (2,), ((-1, 0),), (1,))
+    field = chain([spread, odd])
+    assert (field.size, field.start, field.phases) == ((0,), (0,), ())
+
+
 def test_union_with_a_wider_field_has_no_phases_left():
     """Down by two and up again units see in pairs, (0, 1), (0, 1), (2, 3), …, of which seven pixels about each see all."""
     pairs = Window((2,), (2,), ((0, 0),), (1,))
