@@ -2,8 +2,8 @@
 
     python -m benchmarks.long_lines [--quick] [--case 'max*'] [--direction forward] [--json FILE]
 
-A window of k samples at stride 1 costs about log₂ k operations a sample here and k in PyTorch. Times to trace and to compile are in
-the records, and how much memory a program takes beside its operands and results (`temp_bytes`).
+A window of k samples at stride 1 costs about log₂ k operations a sample here and k in PyTorch. Times to trace and to compile
+are in the records, and how much memory a program takes beside its operands and results (`temp_bytes`).
 """
 
 import sys

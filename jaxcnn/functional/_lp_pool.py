@@ -116,7 +116,7 @@ def _scaled(x: Array, p: float) -> Array:
 def _joined(power: float, a: list[Array], b: list[Array], _: int) -> list[Array]:
     """The sums of two runs side by side, carried over to the larger of their scales."""
     scale = jnp.maximum(a[0], b[0])
-    return [scale, sum(v * _power(s / scale, power) for s, v in (a, b))]
+    return [scale, a[1] * _power(a[0] / scale, power) + b[1] * _power(b[0] / scale, power)]
 
 
 def _scale(largest: Array, p: float) -> Array:

@@ -2,10 +2,11 @@
 
     y[i] = Σ_j w(s_i − j) · x[j] / norm_i,     s_i = (i + ½) · n / m − ½,  or i · (n − 1) / (m − 1) with align_corners
 
-for n pixels made m. w is a scalar function of a few lines (`engine/_sampling.py`); where it is not 0 its values are made in float64
-when the function is traced, and each output adds up the few pixels that count, in float32 at least. Antialiasing stretches w by
-n / m where the image shrinks, so that every pixel counts. References: Keys, Cubic convolution interpolation (1981); `jax/_src/image/scale.py`; PyTorch's
-`interpolate`, whose numbers these are except "cubic_keys", which is Pillow's and jax.image's.
+for n pixels made m. w is a scalar function of a few lines (`engine/_sampling.py`); where it is not 0 its values are made in
+float64 when the function is traced, and each output adds up the few pixels that count, in float32 at least. Antialiasing
+stretches w by n / m where the image shrinks, so that every pixel counts. References: Keys, Cubic convolution interpolation
+(1981); `jax/_src/image/scale.py`; PyTorch's `interpolate`, whose numbers these are except "cubic_keys", which is Pillow's and
+jax.image's.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""Windows of many taps by doubling: runs of 1, 2, 4, … taps, each made of two of the run before it, about log₂ k operations a pixel.
+"""Windows of many taps by doubling: runs of 1, 2, 4, … taps, each made of two of the run before it.
 
-A running sum would need fewer, but it loses digits (what it subtracts has grown over the whole line) and it carries one NaN on to
-the end of the line. Here nothing is combined that the window does not see. Runs are computed only where a later one looks: windows
-that do not overlap halve the image each time.
+That takes about log₂ k operations a pixel. A running sum would need fewer, but it loses digits (what it subtracts has grown over
+the whole line) and it carries one NaN on to the end of the line. Here nothing is combined that the window does not see. Runs are
+computed only where a later one looks: windows that do not overlap halve the image each time.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,9 @@ from ..lowering import bounds, every
 
 LONG = 32  # taps of an axis, above which it goes by doubling
 Parts = list[Array]
-Combine = Callable[[Parts, Parts, int], Parts]  # of two neighbouring runs, and how many taps the second begins after the first
+Combine = Callable[
+    [Parts, Parts, int], Parts
+]  # of two neighbouring runs, and how many taps the second begins after the first
 
 
 def doubled(parts: Parts, axis: int, k: int, s: int, d: int, outputs: int, combine: Combine) -> Parts:
@@ -28,7 +30,9 @@ def doubled(parts: Parts, axis: int, k: int, s: int, d: int, outputs: int, combi
     there: no more than one run and the result are kept.
     """
     n = (outputs - 1) * s + (k - 1) * d + 1  # pixels that the windows see
-    steps = steps_of(k, s if outputs > 1 else d << k.bit_length(), d)  # a single window: runs that do not overlap suffice
+    steps = steps_of(
+        k, s if outputs > 1 else d << k.bit_length(), d
+    )  # a single window: runs that do not overlap suffice
     run, result = _views(parts, axis, 0, steps[0], (n - 1) // steps[0] + 1), None
     for j, step in enumerate(steps):
         if k >> j & 1:

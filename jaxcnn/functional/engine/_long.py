@@ -1,7 +1,8 @@
 """Winners of windows of many taps: found by doubling, and taken and given by their pixels' numbers, not tap by tap.
 
-With the extremes of all runs at hand the winner is found from the longest run down: what does not hold the window's extreme is passed
-over. The last of several NaN is the largest number of a pixel that is one. Where nothing on the image is better than the padding, the first pixel on the image wins, which is put in at the end.
+With the extremes of all runs at hand the winner is found from the longest run down: what does not hold the window's extreme is
+passed over. The last of several NaN is the largest number of a pixel that is one. Where nothing on the image is better than the
+padding, the first pixel on the image wins, which is put in at the end.
 """
 
 from collections.abc import Callable
