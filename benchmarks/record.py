@@ -91,7 +91,7 @@ class ConvRecord(Race):
 
 @dataclass(frozen=True)
 class OperationRecord(Race):
-    """One problem of `benchmarks.pool` or `benchmarks.image` and its pass, with all its rivals: "ours", "lax", "torch"."""
+    """One problem of `benchmarks.pool`, `image` or `long_lines` and its pass, with all its rivals: "ours", "lax", "torch"."""
 
     case: Layer
     direction: Pass
@@ -213,8 +213,12 @@ def read(paths: Iterable[Path]) -> list[ConvRecord]:
 
 
 def read_operations(paths: Iterable[Path]) -> list[OperationRecord]:
-    """The records of pooling and of images in some files."""
-    return [OperationRecord.parse(line) for line in _lines(paths) if json.loads(line)["benchmark"] in ("pool", "image")]
+    """The records of pooling, of images and of long lines in some files."""
+    return [
+        OperationRecord.parse(line)
+        for line in _lines(paths)
+        if json.loads(line)["benchmark"] in ("pool", "image", "long_lines")
+    ]
 
 
 def _lines(paths: Iterable[Path]) -> list[str]:

@@ -14,6 +14,7 @@ Common arguments:
 from collections.abc import Sequence
 from math import prod
 
+import jax.numpy as jnp  # noqa: F401 (the examples)
 import numpy as np
 from jax import Array
 from jaxtyping import Float, Int, Shaped

@@ -9,6 +9,7 @@ the window's pixels; the adjoint of any pool is `jax.linear_transpose` of it.
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp  # noqa: F401 (the examples)
 import numpy as np
 from jax import Array
 from jaxtyping import Float

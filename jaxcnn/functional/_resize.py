@@ -55,10 +55,11 @@ def resize(
     x = _check.images("resize", x)
     sizes = per_axis(output_size, x.ndim - 2, what="output_size", name="resize", least=1)
     _check_options(x, method, antialias, align_corners)
-    # the axes that shrink most come first: the others then have less to do; an axis that keeps its size is left alone
-    axes = sorted(
-        (a for a in range(1, x.ndim - 1) if x.shape[a] != sizes[a - 1]), key=lambda a: sizes[a - 1] / x.shape[a]
-    )
+    # the axes that shrink most come first: the others then have less to do; an axis that keeps its size is left alone. Of two
+    # axes that grow alike the last comes first: the longer rows of the result are then whole lines of the image
+    ratio = lambda a: sizes[a - 1] / x.shape[a]
+    grown = (a for a in range(1, x.ndim - 1) if x.shape[a] != sizes[a - 1])
+    axes = sorted(grown, key=lambda a: (ratio(a), a if ratio(a) < 1 else -a))
     nearest = method.startswith("nearest")
     y = x if nearest else x.astype(jnp.float32) if x.dtype == jnp.uint8 else widened(x)
     y = whole(y) if axes else y

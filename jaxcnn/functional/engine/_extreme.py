@@ -143,9 +143,10 @@ def _won_by_doubling(x: Array, window: Window | Bins, space, largest: bool, keep
     for axis in reversed(range(window.rank)):
         if is_long(window, axis):
             x, taps = won_axis(x, taps, window, axis, weight, largest, fill, keep)
+        elif isinstance(window, Bins):
+            x, taps = _won_axis_by_tables(x, taps, window, axis, weight, largest)
         else:
-            one: Callable = _won_axis_by_tables if isinstance(window, Bins) else _won_axis
-            x, taps = one(x, taps, window, axis, weight, largest)
+            x, taps = _won_axis(x, taps, window, axis, weight, largest)
         weight *= window.size[axis]
     first, void = first_taps(window, space)
     if first.any():

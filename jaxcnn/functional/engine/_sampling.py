@@ -88,8 +88,8 @@ def _border_going_on(pixels: np.ndarray, weights: np.ndarray, n: int) -> Table:
 
 
 @lru_cache(64)
-def _seen(n: int, m: int, *options) -> Table:
-    pixels, weights = sampled(n, m, *options, np.arange(m))
+def _seen(n: int, m: int, method: str, antialias: bool, align_corners: bool) -> Table:
+    pixels, weights = sampled(n, m, method, antialias, align_corners, np.arange(m))
     used = (weights != 0).any(1)
     return pixels[used].astype(np.int32), weights[used]
 
