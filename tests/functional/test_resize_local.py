@@ -87,12 +87,12 @@ LONG = {
 
 @pytest.mark.parametrize(("n", "m", "options"), LONG.values(), ids=LONG)
 def test_long_line_takes_little_memory(n, m, options):
-    """Beside the line, its result and the tables of about as many numbers; the matrix of the first row has 307 GB."""
+    """Beside the line, its result and a few tables of about as many numbers; the matrix of the first row has 307 GB."""
     x = jax.ShapeDtypeStruct((1, n, 1), "float32")
     forward = lambda x: F.resize(x, m, **options)
     for function in (forward, jax.grad(lambda x: forward(x).sum())):
         compiled = jax.jit(function).lower(x).compile()
-        assert compiled.memory_analysis().temp_size_in_bytes < 8 * (n + m)
+        assert compiled.memory_analysis().temp_size_in_bytes < 24 * (n + m)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=NAMES)
