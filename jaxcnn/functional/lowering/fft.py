@@ -6,10 +6,10 @@ the outputs that are kept. Spread over `stride` and `dilation` with zeros, all t
     y = F⁻¹(F x · conj F k),   dx = F⁻¹(F g · F k),   dk = F⁻¹(F x · conj F g)      summed over what is contracted
 
 The cost does not depend on the kernel's size. The error is norm-wise, not componentwise: at most `error(case) · u · ‖a‖ · ‖b‖`
-with the unit roundoff u and Euclidean norms. So on CPU float32 is transformed in float64: an output keeps the digits of the direct
-sum while its own products are not 10⁸ times smaller than the largest of the image. That costs 1.1 to 1.8 times the time in float32
-(30×30 over 224×224, 31×31 of 16 channels). Reference: Mathieu, Henaff & LeCun, Fast training of convolutional networks
-through FFTs (2014); Higham, Accuracy and stability of numerical algorithms (2002), §24.1.
+with the unit roundoff u and Euclidean norms. So on CPU float32 is transformed in float64: an output keeps the digits of the
+direct sum while its own products are not 10⁸ times smaller than the largest of the image. That costs 1.1 to 1.8 times the time
+in float32 (30×30 over 224×224, 31×31 of 16 channels). Reference: Mathieu, Henaff & LeCun, Fast training of
+convolutional networks through FFTs (2014); Higham, Accuracy and stability of numerical algorithms (2002), §24.1.
 """
 
 from collections.abc import Callable
