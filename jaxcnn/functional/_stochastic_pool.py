@@ -70,7 +70,8 @@ def stochastic_pool(
     inner, constant = full.unpadded(), lax.stop_gradient(padded)
     largest = extreme(constant, inner, largest=True)
     if train:
-        return take(x, placed(_drawn, constant, largest, key=key, window=inner), full)
+        u = jax.random.uniform(key, largest.shape, largest.dtype)
+        return take(x, placed(_drawn, constant, largest, u, window=inner), full)
     return placed(_mean, padded, largest, window=inner).astype(x.dtype)
 
 
@@ -117,10 +118,10 @@ def _joined(a: list[Array], b: list[Array], _: int) -> list[Array]:
 
 
 @partial(jax.jit, static_argnames="window")
-def _drawn(x: Array, largest: Array, key, window: Window) -> Array:
+def _drawn(x: Array, largest: Array, u: Array, window: Window) -> Array:
     """The number of the tap drawn: how many have a running sum of shares up to u times the whole, u in [0, 1)."""
     total, dtype = _total(x, window, largest), tap_dtype(window)
-    bar = jax.random.uniform(key, total.shape, total.dtype) * total
+    bar = u * total
 
     def step(carry, pixels):
         running, passed = carry
