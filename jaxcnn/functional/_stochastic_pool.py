@@ -61,16 +61,15 @@ def stochastic_pool(
     >>> print(stochastic_pool(None, x, 2, train=False)[0, :, 0].round(4))
     [2.  0.  2.5]
     """
-    if train:
-        key = _check.random_key("stochastic_pool", key)
+    drawn_with = _check.random_key("stochastic_pool", key) if train else None
     x, full, _ = resolve("stochastic_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("stochastic_pool", x)
     wide = widened(x)
     padded = pad_pairs("stochastic_pool", wide, full.padding, value=-np.inf)
     inner, constant = full.unpadded(), lax.stop_gradient(padded)
     largest = extreme(constant, inner, largest=True)
-    if train:
-        u = jax.random.uniform(key, largest.shape, largest.dtype)
+    if drawn_with is not None:
+        u = jax.random.uniform(drawn_with, largest.shape, largest.dtype)
         return take(x, placed(_drawn, constant, largest, u, window=inner), full)
     return placed(_mean, padded, largest, window=inner).astype(x.dtype)
 
