@@ -63,3 +63,12 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no shared folder at {SHARED}; set JAXCNN_SHARED")
     return SHARED
+
+
+@pytest.fixture
+def compilations():
+    """Grows by one with every function that jax traces, lowers or compiles."""
+    events, active = [], [True]
+    jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: events.append(name) if active else None)
+    yield events
+    active.clear()

@@ -128,7 +128,7 @@ def mutants(module: str, source: str) -> list[Mutant]:
 
 
 def nearest(module: str, root: Path = ROOT) -> list[str]:
-    """The tests that a module is held to: its docstrings' examples, those of its own name, those of the table."""
+    """The tests that judge a mutant of a module: its docstrings' examples, the file of its name, and its row in `NEAREST`."""
     own = Path("tests", *Path(module).parts[1:-1], f"test_{Path(module).stem.strip('_')}.py")
     kept = next(tests for pattern, tests in NEAREST.items() if fnmatch(module, pattern))
     return list(dict.fromkeys([module, *([str(own)] if (root / own).exists() else []), *kept]))

@@ -40,8 +40,8 @@ def compose(*steps: Augment) -> Augment:
 def sometimes(step: Augment, *, probability: float = 0.5) -> Augment:
     """The step for each image with that probability; it must keep the size and take each image on its own.
 
-    The step computes every image. The derivative of one that stays as it is does not go through the step, so that a NaN there
-    stays there.
+    The step computes every image. An image that is kept has no derivative through the step, because a NaN inside the step
+    would otherwise reach its gradient.
 
     >>> import jax.numpy as jnp
     >>> from jaxcnn.augment import equalize

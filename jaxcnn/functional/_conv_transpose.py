@@ -82,7 +82,7 @@ conv_transpose3d = _check.ranked(conv_transpose, 3)
 
 
 def _without_crops(window: Window, space: tuple[int, ...]) -> tuple[Window, tuple[int, ...], list[tuple[int, int]]]:
-    """The window on the image that is left where its convolution crops, the size of that, and what is cropped.
+    """The window without its crops, the size of the cropped image, and how many pixels are cropped on each side.
 
     Pixels on the high side that no window reaches (`output_padding`) stay as they are, negative padding of less than a step.
     """

@@ -105,7 +105,7 @@ def refusal(function, value):
     return str(caught.value).partition("\n")[0]
 
 
-def same(found, right):
+def assert_same(found, right):
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(right), strict=True):
         np.testing.assert_allclose(a, b, **ALIKE)
 
@@ -114,12 +114,12 @@ def same(found, right):
 @pytest.mark.parametrize(("name", "function", "number"), ROWS, ids=IDS)
 def test_a_number_that_is_an_array_is_that_number(name, function, number, form):
     value = FORMS[form](number)
-    same(function(value), function(float(value)))
+    assert_same(function(value), function(float(value)))
 
 
 @pytest.mark.parametrize(("function", "number"), NUMBERS.values(), ids=NUMBERS)
 def test_a_traced_number_is_that_number(function, number):
-    same(jax.jit(function)(number), function(number))
+    assert_same(jax.jit(function)(number), function(number))
 
 
 @pytest.mark.parametrize(("name", "function", "number"), ROWS, ids=IDS)

@@ -35,14 +35,6 @@ CALLS = {
 }
 
 
-@pytest.fixture
-def compilations():
-    events, active = [], [True]
-    jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: events.append(name) if active else None)
-    yield events
-    active.clear()
-
-
 def windows(x, line, fill=np.nan):
     """`(n, outputs, c, taps)` in float64; what lies beyond the line is `fill`."""
     stride, pair, dilation = LINES[line]

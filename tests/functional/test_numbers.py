@@ -1,4 +1,4 @@
-"""Numbers as arguments: what is taken, in what form it comes back, and what is refused in one line."""
+"""Numbers as arguments: which forms are accepted, what they become, and the errors of those that are refused."""
 
 import math
 

@@ -26,15 +26,6 @@ def float64():
         yield
 
 
-@pytest.fixture
-def compilations():
-    """Grows by one with every function that jax traces, lowers or compiles."""
-    events, active = [], [True]
-    jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: events.append(name) if active else None)
-    yield events
-    active.clear()
-
-
 def moved(args, numbers, steps):
     """The arguments with a step added to each of the differentiable ones."""
     steps = dict(zip(numbers, steps))

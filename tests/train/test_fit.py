@@ -92,7 +92,7 @@ def test_epoch_orders_differ_between_epochs_and_seeds():
 
 @pytest.mark.parametrize("several", [False, True], ids=["alone", "composed"])
 def test_every_step_augments_and_mixes_by_keys_of_their_own(several):
-    """Each image becomes the key that augments it, each label the one that mixes it: of 3 steps all 6 differ."""
+    """An augmentation replaces the images by its key, a mix the labels by its own: the 6 keys of 3 steps all differ."""
     shown = lambda key, x: jax.random.key_data(key)
     seen = make_epoch(
         lambda state, x, labels: (state._replace(step=state.step + 1), jnp.stack([x, labels])),

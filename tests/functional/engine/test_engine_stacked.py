@@ -1,4 +1,4 @@
-"""Which problems that `vmap` stacks are written as one program, and which run one after the other on a CPU."""
+"""`vmap` stacks independent problems. On a CPU some run as one program, the others one after the other."""
 
 import jax
 import jax.numpy as jnp
