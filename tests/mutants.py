@@ -27,7 +27,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).with_suffix(".txt")
 SECONDS = 600  # that the tests of one mutant may take
-COPIED = ("jaxcnn", "tests", "benchmarks", "experiments", "pyproject.toml", "README.md")
+COPIED = ("jaxcnn", "tests", "benchmarks", "experiments", "pyproject.toml", "conftest.py", "README.md")
 ENGINE = "tests/functional/engine/test_engine_"
 NEAREST = {  # the first pattern that fits a module; tests of its own name, where there are some, come before
     "jaxcnn/geometry/*": ["tests/geometry"],

@@ -14,6 +14,7 @@ from flax import nnx
 
 from experiments.digits import Config, builder, resolve, run, size_of
 from jaxcnn.data import ImageSet, Split, preparer
+from tests.compilation import environment
 
 ROOT = Path(__file__).parent.parent.parent
 SHORT = ("--epochs", "2", "--seeds", "2", "--model", "dense", "--batch-size", "128")
@@ -22,7 +23,7 @@ SHORT = ("--epochs", "2", "--seeds", "2", "--model", "dense", "--batch-size", "1
 def digits(*arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "experiments.digits", *arguments]
     cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | cache)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment() | cache)
 
 
 def test_digits_writes_a_finished_run(tmp_path):

@@ -1,6 +1,7 @@
 """`resize`: what sees what, gradients in 16 bits, and long lines in little memory."""
 
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +23,8 @@ def weights(n, m, options):
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=NAMES)
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_one_pixel_reaches_the_outputs_in_which_it_has_a_weight(options, value):
-    for n, m in CHANGES:
+def test_one_pixel_reaches_the_outputs_in_which_it_has_a_weight(options):
+    for (n, m), value in product(CHANGES, [np.nan, np.inf, -np.inf]):
         seen = weights(n, m, options) != 0
         lines = jnp.where(jnp.eye(n, dtype=bool), value, jnp.asarray(normal(n), jnp.float32))[..., None]  # (n, n, 1)
         y = np.asarray(F.resize(lines, m, **options))[..., 0]
@@ -67,7 +67,7 @@ def test_gradient_of_nearest_counts_the_copies():
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=NAMES)
-@pytest.mark.parametrize(("n", "m"), [(4_801, 7), (7, 4_801), (4_801, 4_799), (1_600, 4_800)])
+@pytest.mark.parametrize(("n", "m"), [(4_801, 7), (7, 4_801), (501, 499), (200, 600)])
 def test_long_line_is_its_formula(n, m, options):
     x = normal(1, n, 2).astype(np.float32)
     np.testing.assert_allclose(F.resize(jnp.asarray(x), m, **options), oracle(x, (m,), **options), atol=1e-5)

@@ -124,18 +124,20 @@ def test_modes_of_differentiation_agree(name):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_loops_are_python_loops(name):
+def test_a_loop_is_a_python_loop(name):
     function, *specs = OPERATIONS[name]
     examples, one = [arrays(specs, seed=seed) for seed in (1, 4)], compiled(name)
     stacked = [jnp.stack(leaves) for leaves in zip(*examples)]
 
-    def loops(*stacked):
-        scanned = lax.scan(lambda carry, args: (carry, one(*args)), 0, tuple(stacked))[1]
-        add = lambda i, total: jax.tree.map(jnp.add, total, one(*(v[i] for v in stacked)))
-        zero = jax.tree.map(lambda v: jnp.zeros(v.shape[1:], v.dtype), scanned)
-        return scanned, lax.fori_loop(0, len(examples), add, zero)
+    def loop(*stacked):
+        def step(total, args):
+            result = one(*args)
+            return jax.tree.map(jnp.add, total, result), result
 
-    scanned, summed = jax.jit(loops)(*stacked)
+        shapes = jax.eval_shape(one, *(v[0] for v in stacked))
+        return lax.scan(step, jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), shapes), tuple(stacked))
+
+    summed, scanned = jax.jit(loop)(*stacked)
     expected = [compiled(name)(*args) for args in examples]
     assert_close(scanned, jax.tree.map(lambda *leaves: jnp.stack(leaves), *expected), 1e-12)
     assert_close(summed, jax.tree.map(jnp.add, *expected), 1e-12)

@@ -24,7 +24,7 @@ from jax.interpreters import ad, batching, mlir, xla
 
 from jaxcnn.geometry import Window
 
-from .._widened import widened
+from .._vary import vary_alike
 from ..lowering import DIRECTIONS, FREE, Case, Forced
 from . import _taylor as taylor
 from ._batching import batch
@@ -50,7 +50,7 @@ def conv_kernel_grad(x: Array, g: Array, window: Window, *, groups: int = 1, low
 
 
 def _bind(primitive: Primitive, a: Array, b: Array, window, groups, space, lowering) -> Array:
-    a, b = _vary_alike(a, b)
+    a, b = vary_alike(a, b)
     return primitive.bind(
         a,
         b,
@@ -62,17 +62,6 @@ def _bind(primitive: Primitive, a: Array, b: Array, window, groups, space, lower
         sharding=None,
         precision=jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
     )
-
-
-def _vary_alike(a: Array, b: Array) -> tuple[Array, Array]:
-    """Inside `shard_map` both operands must vary over the same axes; the cast's transpose is the sum that is due."""
-    of_a, of_b = (frozenset(jax.typeof(v).mat.varying) for v in (a, b))
-    return _varying(a, of_b - of_a), _varying(b, of_a - of_b)
-
-
-def _varying(v: Array, axes: frozenset) -> Array:
-    # widened first: going back, the devices' shares are added up
-    return lax.pcast(widened(v), tuple(sorted(axes)), to="varying").astype(v.dtype) if axes else v
 
 
 def _abstract(direction: str, a, b, *, lowering, sharding, stacked, **params):

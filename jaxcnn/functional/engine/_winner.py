@@ -21,11 +21,11 @@ from jax.sharding import NamedSharding
 
 from jaxcnn.geometry import Bins, Window
 
+from .._vary import vary_alike
 from .._widened import widened
 from . import _extreme as run
 from . import _taylor as taylor
 from ._lower import inlined, partitioned
-from ._primitives import _vary_alike
 from ._sharding import _checked, _entries, constrain, explicit, whole
 from ._views import seers_most
 
@@ -69,7 +69,7 @@ def tap_dtype(window: Window | Bins):
 
 
 def _linear(primitive: Primitive, v: Array, taps: Array, window: Window | Bins, space: tuple[int, ...]) -> Array:
-    v, taps = _vary_alike(v, taps)
+    v, taps = vary_alike(v, taps)
     return primitive.bind(v, taps, window=window, space=space)[0]
 
 

@@ -1,4 +1,4 @@
-"""What every test shares: quick compilation and its cache, short hypothesis runs and the folder of real data."""
+"""What every test and every example in a docstring shares: quick compilation and its cache, short hypothesis runs and the folder of real data."""
 
 import gc
 import os
@@ -11,7 +11,7 @@ import pytest
 
 from tests.compilation import quick
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent
 SHARED = Path(os.environ.get("JAXCNN_SHARED", ROOT.parent / "shared"))
 
 # where the code that runs for a user is what is tested: its rounding of exp, log and powers, its NaN, its lowerings, its time
@@ -47,6 +47,13 @@ hypothesis.settings.load_profile("house")
 def pytest_configure(config):
     # two workers write the cache without a lock (jax's LRUCache): a half-written entry is a miss, not a failure
     config.addinivalue_line("filterwarnings", "ignore:Error (reading|writing) persistent compilation cache:UserWarning")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def old_objects():
+    """What lives when a module begins is not searched again for what is dead: jax keeps a million objects, and checks for leaks."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
