@@ -1,4 +1,4 @@
-"""What every test and every example in a docstring shares: quick compilation and its cache, short hypothesis runs and the folder of real data."""
+"""For every test and every example in a docstring: quick compilation, its cache, short hypothesis runs, the real data."""
 
 import gc
 import os
@@ -51,7 +51,7 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True, scope="module")
 def old_objects():
-    """What lives when a module begins is not searched again for what is dead: jax keeps a million objects, and checks for leaks."""
+    """What lives when a module begins is never again searched for what is dead: jax keeps a million objects."""
     gc.collect()
     gc.freeze()
 

@@ -56,8 +56,7 @@ def soft_pool(
     x, full, _ = resolve("soft_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("soft_pool", x)
     x, dtype, space = widened(x), x.dtype, x.shape[1:-1]
-    x = pad_pairs("soft_pool", x, full.padding, value=-np.inf)
-    y = placed(_weighted_by_exponential, x, window=full.unpadded())
+    y = placed(_weighted_by_exponential, x, window=full)
     return _zero_where_void(y, full, space).astype(dtype)
 
 
@@ -110,7 +109,8 @@ mixed_pool1d, mixed_pool2d, mixed_pool3d = (_check.ranked(mixed_pool, rank) for 
 
 @partial(jax.jit, static_argnames="window")
 def _weighted_by_exponential(x: Array, window: Window) -> Array:
-    """Of an image that is padded already, with -inf."""
+    # padded within, because `jax.debug_infs` would stop at -inf that is seen from outside
+    x, window = pad_pairs("soft_pool", x, window.padding, value=-np.inf), window.unpadded()
     if window.taps > TAPS:
         largest, total, below = over_runs(_leaves(x), window, _joined, (-np.inf, 0, 0))
         largest = jnp.where(jnp.isnan(total), total, largest)

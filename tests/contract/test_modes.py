@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental.jet import jet
+from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
 from jaxcnn import functional as F
 from tests.functional.operations import SIZES, array, arrays, differentiable, is_key, reals
@@ -105,12 +106,34 @@ def test_switches_of_the_tracer(name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_runs_without_jit_and_no_step_of_it_is_nan(name):
-    function, specs, numbers = of_row(name)
+    """Nor is what is seen from outside infinite, as it is compiled."""
+    function, specs, _ = of_row(name)
     args = arrays(specs)
     with jax.disable_jit(), jax.debug_nans(True):
         results = function(*args)
-    for y, right in zip(jax.tree.leaves(results), jax.tree.leaves(function(*args)), strict=True):
+    with jax.debug_infs(True):
+        compiled = function(*args)
+    for y, right in zip(jax.tree.leaves(results), jax.tree.leaves(compiled), strict=True):
         np.testing.assert_allclose(y, right, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_explicit_axes(name):
+    """Every result and every gradient is split over the batch where the argument is; nothing runs, so no device is needed."""
+    function, specs, numbers = of_row(name)
+    mesh = AbstractMesh((2,), ("batch",), axis_types=(AxisType.Explicit,))
+    split = {n: PartitionSpec("batch") if "n" in spec.split() else PartitionSpec() for n, spec in enumerate(specs)}
+    args = [
+        jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=NamedSharding(mesh, split[n]))
+        for n, v in enumerate(arrays(specs, sizes=SIZES | {"n": 4}))
+    ]
+    with jax.sharding.use_abstract_mesh(mesh):
+        results, gradients = jax.eval_shape(step(function, specs), *args)
+    axes = lambda v: [axis for axis in v.sharding.spec if axis]
+    assert [axes(g) for g in gradients] == [list(split[n]) for n in numbers]
+    alone = jax.tree.leaves(jax.eval_shape(function, *arrays(specs)))
+    for y, one in zip(jax.tree.leaves(results), alone, strict=True):
+        assert axes(y) == (["batch"] if y.shape != one.shape else [])
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["new", "old"])

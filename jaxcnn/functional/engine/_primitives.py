@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import jax
-from jax import Array, lax
+from jax import Array
 from jax.extend.core import Primitive, jaxprs_in_params
 from jax.interpreters import ad, batching, mlir, xla
 
