@@ -25,6 +25,7 @@ from jaxcnn.functional._numbers import concrete
 from jaxcnn.functional._widened import widened
 
 from ._amounts import amounts, colours, floating_images, has_colours, reach, sometimes, uniform
+from ._clipped import clipped
 from ._meshes import on_meshes
 
 Images = Float[Array, "n h w c"]
@@ -84,8 +85,8 @@ def hue(x: Images, turn: Amount) -> Images:
     # each channel falls from the value by the chroma where the hue is far: from 2 sectors off red, green or blue
     sector = sector + (6 * turn[..., 0]) % 6
     far = (at - 6 * jnp.floor(at / 6) for at in (sector + 5, sector + 3, sector + 1))  # % of floats is slow on CPU
-    y = jnp.stack([value - chroma * jnp.clip(jnp.minimum(f, 4 - f), 0, 1) for f in far], -1)
-    return jnp.clip(y, 0, 1).astype(x.dtype)
+    y = jnp.stack([value - chroma * clipped(jnp.minimum(f, 4 - f)) for f in far], -1)
+    return clipped(y).astype(x.dtype)
 
 
 @on_meshes
@@ -224,7 +225,7 @@ def factor_around_one(name: str, key: Array, x: Array, amount: float) -> Array:
 def blend(x: Array, reference: Array, factor: Array) -> Array:
     """`reference` at factor 0, x at 1, further away from it above; clipped to [0, 1]."""
     wide = widened(x)
-    return jnp.clip(factor * wide + (1 - factor) * reference, 0, 1).astype(x.dtype)
+    return clipped(factor * wide + (1 - factor) * reference).astype(x.dtype)
 
 
 def luma(x: Array) -> Array:

@@ -18,6 +18,7 @@ from jaxcnn.functional import _check
 from jaxcnn.functional._widened import widened
 
 from ._amounts import floating_images, reach
+from ._clipped import clipped
 from ._meshes import on_meshes
 
 
@@ -79,7 +80,7 @@ def fancy_pca(
     wide = widened(x)
     scaled = jnp.asarray(vectors * values[None], wide.dtype)[None]  # (1, c, c)
     added = (alpha.astype(wide.dtype)[:, None] * scaled).sum(-1)  # (n, c)
-    return jnp.clip(wide + added[:, None, None], 0, 1).astype(x.dtype)
+    return clipped(wide + added[:, None, None]).astype(x.dtype)
 
 
 @on_meshes

@@ -18,6 +18,7 @@ from jaxcnn.functional import _check
 from jaxcnn.functional._widened import widened
 
 from ._amounts import boxes_of, floating_images, interval
+from ._clipped import clipped
 from ._crop import Size, sizes
 from ._meshes import on_meshes
 from ._weighted import weighted
@@ -111,7 +112,7 @@ def _triangles(start: Array, stop: Array, n: int, m: int) -> Array:
     seen = (pixel > start) & (pixel < stop) & (height > 0)
     weights = jnp.where(seen, height, 0)
     total = weights.sum(-1, keepdims=True)
-    middle = jnp.clip(centre[..., 0], 0, n - 1).astype(jnp.int32)
+    middle = clipped(centre[..., 0], n - 1).astype(jnp.int32)
     nearest = jax.nn.one_hot(middle, n, dtype=weights.dtype)  # of a box between centres
     weights = jnp.where(total > 0, weights / jnp.where(total > 0, total, 1), nearest)
     # the same once more: the derivative in a weight that cannot differ from 0 goes no further, it may be NaN

@@ -16,6 +16,7 @@ from jaxcnn.functional._widened import widened
 from jaxcnn.geometry import per_axis
 
 from ._amounts import amounts, floating_images, interval, reach, uniform
+from ._clipped import clipped
 from ._colour import Amount, Images, blend, factor_around_one
 from ._meshes import on_meshes
 
@@ -102,7 +103,7 @@ def edge_enhance(x: Images, amount: Amount) -> Images:
     """
     x = floating_images("edge_enhance", x)
     amount, wide = amounts("edge_enhance", "amount", amount, x), widened(x)
-    return jnp.clip(wide + amount / 2 * _differences(wide), 0, 1).astype(x.dtype)
+    return clipped(wide + amount / 2 * _differences(wide)).astype(x.dtype)
 
 
 @on_meshes

@@ -9,6 +9,7 @@ from jax import Array
 from jaxcnn.functional._widened import widened
 
 from ._amounts import amounts, floating_images
+from ._clipped import clipped
 from ._colour import Amount, Images
 from ._meshes import on_meshes
 
@@ -88,4 +89,4 @@ def equalize(x: Images) -> Images:
 
 
 def _levels(x: Array) -> Array:
-    return jnp.clip(jnp.round(widened(x) * 255), 0, 255)
+    return clipped(jnp.round(widened(x) * 255), 255)

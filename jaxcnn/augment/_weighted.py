@@ -19,6 +19,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxcnn.functional._finite import again_unless_finite
 from jaxcnn.functional._vary import vary_alike
+from jaxcnn.functional.engine import _taylor as taylor
 
 CHUNKS = 16
 
@@ -99,3 +100,4 @@ ad.defbilinear(
     lambda ct, w, x: jnp.einsum("npac,npbc->nab", ct, x, precision=lax.Precision.HIGHEST),
     lambda ct, w, x: weighted(jnp.swapaxes(w, 1, 2), ct),
 )
+taylor.bilinear(weighted_p)
