@@ -23,3 +23,12 @@ def device_mesh(*, space: int = 1, devices: int | None = None) -> Mesh:
         raise ValueError(f"device_mesh: space={space} must divide the {count} devices")
     grid = np.array(have[:count]).reshape(count // space, space)
     return Mesh(grid, ("data", "space"), axis_types=(AxisType.Auto, AxisType.Auto))
+
+
+def automatic(mesh: Mesh) -> Mesh:
+    """The mesh with axes over which the compiler splits, as it must here; those of `jax.make_mesh` are explicit.
+
+    >>> automatic(jax.make_mesh((1,), ("data",))).axis_types == (AxisType.Auto,)
+    True
+    """
+    return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,) * len(mesh.axis_names))

@@ -15,6 +15,7 @@ from jaxcnn.data import Prepare
 
 from ._checkpoint import is_key
 from ._members import over_members
+from ._mesh import automatic
 from ._step import Build, Optimiser, TrainState, initialise, make_batch_step, make_epoch, make_evaluate, make_step
 
 PIXELS = 1 << 20  # of the images that are evaluated at a time, where a training batch has fewer
@@ -45,6 +46,7 @@ class Programs:
         views: Callable | None,
         mesh: Mesh | None,
     ):
+        mesh = mesh and automatic(mesh)
         self.graphdef, self.optimiser, self.batch_size, self.mesh, self.ema = graphdef, optimiser, batch_size, mesh, ema
         self._over_members = partial(over_members, one_by_one=mesh is not None)
         self._step = make_step(graphdef, optimiser, loss=loss, compute_dtype=compute_dtype, ema=ema)

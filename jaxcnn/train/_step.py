@@ -19,8 +19,10 @@ from jaxtyping import Float, Int
 
 from jaxcnn.augment import Augment
 from jaxcnn.data import Prepare
+from jaxcnn.geometry import per_axis
 
 from ._losses import cross_entropy
+from ._mesh import automatic
 
 ASIDE = np.uint32(2**32 - 1)  # folded into a key beside what counts from 0 there: steps, and those of `augment.compose`
 Build = Callable[[nnx.Rngs], nnx.Module]
@@ -143,14 +145,15 @@ def make_epoch(
         steps: how many to do; None does a whole epoch.
         sharding: of the prepared batch, where more devices share it.
 
-    Raises: ValueError if the batch is larger than the set.
+    Raises: ValueError for a batch of no image, or one larger than the set.
     """
+    per_axis(batch_size, 1, what="batch_size", name="make_epoch", least=1)
     update = _make_update(step, prepare, augment, mix, sharding)
 
     def epoch(state: TrainState, images: Array, labels: Array) -> tuple[TrainState, Metrics]:
+        if batch_size > len(labels):
+            raise ValueError(f"epoch: batch_size={batch_size} is larger than the {len(labels)} images of the set")
         whole = len(labels) // batch_size
-        if not 0 < batch_size <= len(labels):
-            raise ValueError(f"epoch: batch_size={batch_size} must be from 1 to the {len(labels)} images of the set")
         position = state.step % whole
         key = jax.random.fold_in(state.key, position - state.step - 1)
         order = jax.random.permutation(key, len(labels))[: whole * batch_size].reshape(whole, batch_size)
@@ -195,7 +198,10 @@ def make_evaluate(
 
     Where `views` are given, the mean over the views of each image, weighted by `weights`, one a view (None: all alike). Where
     more devices share the prepared batch by `sharding`, the last one is filled up with black images.
+
+    Raises: ValueError for a batch of no image.
     """
+    per_axis(batch_size, 1, what="batch_size", name="make_evaluate", least=1)
 
     def evaluate(state: TrainState, images: Array) -> Array:
         model = nnx.merge(graphdef, *state.evaluated, copy=True)
@@ -207,8 +213,10 @@ def make_evaluate(
             return jnp.average(stacked, 0, None if weights is None else jnp.asarray(weights, stacked.dtype))
 
         count = len(images)
+        if not count:  # a black one says how many logits there are
+            images = jnp.zeros((1, *images.shape[1:]), images.dtype)
         if sharding is not None:
-            images = jnp.pad(images, ((0, -count % batch_size), *[(0, 0)] * (images.ndim - 1)))
+            images = jnp.pad(images, ((0, -len(images) % batch_size), *[(0, 0)] * (images.ndim - 1)))
         whole = len(images) // batch_size * batch_size
         parts = []
         if whole:
@@ -248,6 +256,8 @@ def _make_update(step: Callable, prepare: Prepare, augment: Augment | None, mix:
 def _prepared(prepare: Prepare, images: Array, sharding: jax.sharding.Sharding | None) -> Array:
     """A batch as the model takes it, where it lies on the devices that share it."""
     x = prepare(images)
+    if isinstance(sharding, jax.sharding.NamedSharding) and isinstance(sharding.mesh, jax.sharding.Mesh):
+        sharding = jax.sharding.NamedSharding(automatic(sharding.mesh), sharding.spec)
     return x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
 
 

@@ -17,6 +17,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxcnn.data import ImageSet, Prepare, Split
+from jaxcnn.geometry import per_axis
 from jaxcnn.nn import Dense
 from jaxcnn.weights import Headed, all_but, freeze, head_of, headless, layer, selection
 
@@ -37,11 +38,12 @@ def outputs(model: nnx.Module, images: np.ndarray, prepare: Prepare, *, batch_si
     >>> outputs(model, images, lambda x: x / 255, batch_size=2).shape
     (5, 10)
     """
+    per_axis(batch_size, 1, what="batch_size", name="outputs", least=1)
     graphdef, state = nnx.split(model)
     run = jax.jit(lambda state, x: nnx.merge(graphdef, state)(prepare(x), train=False).astype(jnp.float32))  # type: ignore[operator]
     size = min(batch_size, max(len(images), 1))
     parts = []
-    for start in range(0, len(images), size):
+    for start in range(0, max(len(images), 1), size):
         batch = images[start : start + size]
         padded = np.pad(batch, ((0, size - len(batch)), *((0, 0),) * (batch.ndim - 1)))  # one program for every batch
         parts.append(np.asarray(run(state, padded))[: len(batch)])
@@ -154,6 +156,7 @@ def fine_tune(
 
     Raises: what `fit` raises.
     """
+    per_axis(batch_size, 1, what="batch_size", name="fine_tune", least=1)
     name = head or head_of(model)
     steps = max(1, epochs * (len(data.train) // batch_size))
     rate = lambda peak: optimiser("adamw", schedule("cosine", peak, steps, warmup=0.1), weight_decay=weight_decay)

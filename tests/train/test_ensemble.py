@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from jaxcnn.train import (
     Checkpoints,
@@ -20,6 +21,7 @@ from jaxcnn.train import (
     make_step,
     mirrored,
     optimiser,
+    outputs,
 )
 
 from .toy import DATA, IMAGES, LABELS, build, prepare
@@ -32,6 +34,41 @@ bits = partial(jax.tree.map, lambda a: jax.random.key_data(a) if jnp.issubdtype(
 
 def noisy(key, x):
     return x + jax.random.normal(key, x.shape) / 10
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_no_image_is_refused_and_so_is_one_of_more_than_there_are(size):
+    step = make_step(graph_of(build), SGD)
+    with pytest.raises(ValueError, match=f"make_epoch: batch_size={size} must be at least 1"):
+        make_epoch(step, prepare, size)
+    with pytest.raises(ValueError, match=f"make_evaluate: batch_size={size} must be at least 1"):
+        make_evaluate(graph_of(build), prepare, size)
+    with pytest.raises(ValueError, match="epoch: batch_size=25 is larger than the 24 images"):
+        make_epoch(step, prepare, 25)(initialise(build, SGD, jax.random.key(0)), IMAGES_, LABELS_)
+
+
+def test_fit_takes_the_mesh_of_make_mesh_whose_axes_are_explicit():
+    fitted = [
+        fit(build, DATA, prepare, SGD, epochs=2, batch_size=8, mesh=mesh)
+        for mesh in (None, jax.make_mesh((1,), ("data",)))
+    ]
+    assert fitted[1].records[-1].loss == pytest.approx(fitted[0].records[-1].loss, rel=1e-5)
+
+
+def test_no_images_have_no_logits():
+    evaluate = make_evaluate(graph_of(build), prepare, 4)
+    assert evaluate(initialise(build, SGD, jax.random.key(0)), IMAGES_[:0]).shape == (0, 3)
+    assert outputs(build(nnx.Rngs(0)), IMAGES[:0], prepare).shape == (0, 3)
+    with pytest.raises(ValueError, match="outputs: batch_size=0 must be at least 1"):
+        outputs(build(nnx.Rngs(0)), IMAGES, prepare, batch_size=0)
+
+
+def test_evaluation_fills_up_the_last_batch_where_devices_share_it():
+    state = initialise(build, SGD, jax.random.key(0))
+    place = jax.sharding.NamedSharding(jax.make_mesh((1,), ("data",)), jax.sharding.PartitionSpec("data"))
+    alone, shared = (make_evaluate(graph_of(build), prepare, 7, sharding=s)(state, IMAGES_) for s in (None, place))
+    assert shared.shape == (24, 3)
+    np.testing.assert_allclose(shared, alone, rtol=1e-6)
 
 
 def test_epoch_in_pieces_has_the_bits_of_one():
