@@ -29,6 +29,7 @@ LIST = Path(__file__).with_suffix(".txt")
 SECONDS = 600  # that the tests of one mutant may take
 COPIED = ("jaxcnn", "tests", "benchmarks", "experiments", "pyproject.toml", "conftest.py", "README.md")
 ENGINE = "tests/functional/engine/test_engine_"
+POOLS = [f"tests/functional/test_{name}.py" for name in ("max_pool_rules", "pool", "adaptive_pool", "long_lines")]
 NEAREST = {  # the first pattern that fits a module; tests of its own name, where there are some, come before
     "jaxcnn/geometry/*": ["tests/geometry"],
     "jaxcnn/functional/lowering/_stacked.py": [f"{ENGINE}stacked.py", f"{ENGINE}lowerings.py"],
@@ -38,6 +39,8 @@ NEAREST = {  # the first pattern that fits a module; tests of its own name, wher
         "tests/functional/test_resize.py",
         "tests/functional/test_resize_local.py",
     ],
+    "jaxcnn/functional/engine/_[dew]*": POOLS,
+    "jaxcnn/functional/engine/_[lt]o[nt]*": POOLS,  # _long, _total
     "jaxcnn/functional/engine/*": ["tests/functional/engine", "tests/functional/test_max_pool_rules.py"],
     "jaxcnn/functional/*": ["tests/functional/test_torch.py", "tests/functional/test_errors.py"],
     "jaxcnn/augment/*": ["tests/augment"],
