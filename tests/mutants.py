@@ -144,11 +144,23 @@ def mutants(module: str, source: str) -> list[Mutant]:
     return found
 
 
+def callers(module: str, root: Path = ROOT) -> list[str]:
+    """The two test modules that call the public functions of a module of `functional` most."""
+    if not fnmatch(module, "jaxcnn/functional/[!/]*.py") or module.count("/") > 2:
+        return []
+    defined = [one.name for one in ast.parse((root / module).read_text()).body if isinstance(one, ast.FunctionDef)]
+    pattern = re.compile(rf"\bF\.(?:filters\.)?(?:{'|'.join(name for name in defined if name[0] != '_')})\b")
+    calls = {path: len(pattern.findall(path.read_text())) for path in sorted(root.glob("tests/functional/test_*.py"))}
+    most = sorted(filter(calls.get, calls), key=calls.__getitem__, reverse=True)[:2]
+    return [path.relative_to(root).as_posix() for path in most]
+
+
 def nearest(module: str, root: Path = ROOT) -> list[str]:
-    """The tests that judge a mutant of a module: its docstrings' examples, the file of its name, and its row in `NEAREST`."""
+    """The tests that judge a mutant of a module: its docstrings' examples, those of its name or its functions, its row."""
     own = Path("tests", *Path(module).parts[1:-1], f"test_{Path(module).stem.strip('_')}.py")
     kept = next(tests for pattern, tests in NEAREST.items() if fnmatch(module, pattern))
-    return list(dict.fromkeys([module, *([str(own)] if (root / own).exists() else []), *kept]))
+    named = [str(own)] if (root / own).exists() else []
+    return list(dict.fromkeys([module, *named, *callers(module, root), *kept]))
 
 
 def draw(count: int, seed: int, only: str = "*") -> list[Mutant]:

@@ -80,3 +80,8 @@ def test_report_keeps_the_reason_of_a_survivor_that_moved():
         "a.py:7:4: 1 → 2 in x + 1  # x is 0",
         "a.py:9:4: 1 → 0 in x + 1",
     ]
+
+
+def test_nearest_tests_are_those_that_call_the_functions_of_a_module_without_tests_of_its_name():
+    assert "tests/functional/test_group_norm.py" in nearest("jaxcnn/functional/_local_response.py")
+    assert "tests/functional/test_max_pool_rules.py" in nearest("jaxcnn/functional/_max_unpool.py")
