@@ -42,7 +42,11 @@ NEAREST = {  # the first pattern that fits a module; tests of its own name, wher
     "jaxcnn/functional/engine/_[dew]*": POOLS,
     "jaxcnn/functional/engine/_[lt]o[nt]*": POOLS,  # _long, _total
     "jaxcnn/functional/engine/*": ["tests/functional/engine", "tests/functional/test_max_pool_rules.py"],
-    "jaxcnn/functional/*": ["tests/functional/test_torch.py", "tests/functional/test_errors.py"],
+    "jaxcnn/functional/_boxes.py": [f"tests/functional/test_{name}.py" for name in ("roi_align", "roi_pool")],
+    "jaxcnn/functional/*": [
+        *(f"tests/functional/test_{name}.py" for name in ("torch", "errors")),
+        "tests/contract/test_numbers.py",
+    ],
     "jaxcnn/augment/*": ["tests/augment"],
     "jaxcnn/nn/*": ["tests/nn"],
     "jaxcnn/train/_[ol]*s.py": ["tests/train/test_optimisers.py"],
