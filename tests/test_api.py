@@ -151,7 +151,8 @@ RANKED = {name for name in SIGNATURES if name.removesuffix("_with_indices").ends
 
 def public(module):
     """Names of `module` that are ours to call: no modules, no imports from elsewhere, nothing with an underscore."""
-    home = "jaxcnn.functional.filters" if module is functional.filters else "jaxcnn."
+    filters = ("jaxcnn.functional.filters", "jaxcnn.functional._filter_kernels")
+    home = filters if module is functional.filters else "jaxcnn."
     prefix = module.__name__.removeprefix("jaxcnn.")
     ours = {name: value for name, value in vars(module).items() if callable(value) and not name.startswith("_")}
     return {f"{prefix}.{name}" for name, value in ours.items() if getattr(value, "__module__", "").startswith(home)}
