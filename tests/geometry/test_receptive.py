@@ -44,6 +44,10 @@ def test_chain_spans_the_propagated_pixels(layers, unit):
     assert field.size == (max(seen) - min(seen) + 1,)
 
 
+def test_chain_takes_what_can_be_read_once():
+    assert chain(iter([window(3), window(3)])) == chain([window(3), window(3)])
+
+
 @given(windows(), st.integers(-9, 9))
 def test_adjoint_of_a_window_sees_the_outputs_that_see_it(layer, pixel):
     seen = {output for output in range(-30, 30) if pixel in layer.pixels(0, output)}

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.experimental.jet import jet
 
 from jaxcnn.functional import engine
 from jaxcnn.functional.lowering.direct import SPECS
@@ -76,6 +77,7 @@ TRANSFORMATIONS = {
     "scan": lambda f, x, k: lax.scan(lambda c, s: (c - s * grads(f)(x, c)[1], None), k, jnp.ones(3, k.dtype) / 8)[0],
     "fori_loop": lambda f, x, k: lax.fori_loop(0, 2, lambda i, c: c - grads(f)(c, k)[0] / 8, x),
     "checkpoint": lambda f, x, k: grads(jax.checkpoint(f))(x, k),
+    "jet": lambda f, x, k: jet(f, (x, k), ((x * x, 1 - x), (1 - k, k * k))),
 }
 
 
@@ -85,7 +87,7 @@ RUNS = [(name, "float32") for name in NAMES] + [
     ("depthwise-strided", "float16"),
 ]
 # they go through rules that do not see which convolution it is: three cases of the seven
-BLIND = ("jvp of x alone", "linearize", "jacobian", "scan", "fori_loop", "checkpoint", "vmap of vmap of grad")
+BLIND = ("jvp of x alone", "linearize", "jacobian", "scan", "fori_loop", "checkpoint", "jet", "vmap of vmap of grad")
 PAIRS = [(t, *run) for t in TRANSFORMATIONS for run in RUNS if t not in BLIND or run in RUNS[:1] + RUNS[-4:]]
 
 
