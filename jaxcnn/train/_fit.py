@@ -101,7 +101,8 @@ def fit(
         views: of a test image whose logits are averaged (`mirrored`).
         patience: stop after so many epochs without a better mean test accuracy: hold out a part of the training images
             for it, not the images that the result is reported on.
-        mesh: devices that share every batch, by its axis "data", and its rows, by "space" where it has one (`device_mesh`).
+        mesh: devices that share every batch, by its axis "data", and its rows, by "space" where it has one: of
+            `device_mesh` or `jax.make_mesh`.
         steps_per_call: steps until losses are looked at and the run can stop; None: a whole epoch up to 100 steps, else 100.
         checkpoints: where the run is saved after each epoch, and when it is asked to stop; a run that is there goes on.
         save_steps: so many steps after the last save it is saved within an epoch too, at the end of a call.

@@ -33,6 +33,8 @@ STILL = 1e-5  # norm of the gradient at which the solver ends
 def outputs(model: nnx.Module, images: np.ndarray, prepare: Prepare, *, batch_size: int = 100) -> np.ndarray:
     """What the model gives for uint8 images `(n, h, w, c)`, float32 `(n, …)`, `batch_size` at a time.
 
+    Raises: ValueError for a batch of no image.
+
     >>> from jaxcnn.models import LeNet5
     >>> model, images = LeNet5(rngs=nnx.Rngs(0)), np.zeros((5, 28, 28, 1), np.uint8)
     >>> outputs(model, images, lambda x: x / 255, batch_size=2).shape
