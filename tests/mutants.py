@@ -57,16 +57,7 @@ SWAPS = {
     **{ast.Mod: ast.FloorDiv, ast.And: ast.Or, ast.Or: ast.And, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE},
     **{ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
 }
-EITHER_WAY = (
-    "max",
-    "min",
-    "maximum",
-    "minimum",
-    "gcd",
-    "lcm",
-    "add",
-    "multiply",
-)  # the order of their arguments is nothing
+COMMUTE = "max min maximum minimum gcd lcm add multiply".split()  # exchanged arguments change nothing
 UNSEEN = (ast.Raise, ast.JoinedStr, ast.Assert, ast.arguments)  # words, and signatures
 SILENT = ("annotation", "returns", "decorator_list", "bases")
 
@@ -114,7 +105,7 @@ def changed(node: ast.expr) -> Iterator[ast.expr]:
                 yield ast.Call(func, args, keywords[:i] + keywords[i + 1 :])
             if len(args) == 1 and not keywords:
                 yield args[0]
-            if len(args) > 1 and ast.unparse(func).rpartition(".")[2] not in EITHER_WAY:
+            if len(args) > 1 and ast.unparse(func).rpartition(".")[2] not in COMMUTE:
                 yield ast.Call(func, [args[1], args[0], *args[2:]], keywords)
 
 
@@ -160,7 +151,11 @@ def callers(module: str, root: Path = ROOT) -> list[str]:
 
 
 def nearest(module: str, root: Path = ROOT) -> list[str]:
-    """The tests that judge a mutant of a module: its docstrings' examples, those of its name or its functions, its row."""
+    """The tests that run for a mutant of a module, those that are most likely to fail first.
+
+    These are the examples in the module's docstrings, then the test file of its name, the files that call its functions most,
+    and the files that `NEAREST` gives it.
+    """
     own = Path("tests", *Path(module).parts[1:-1], f"test_{Path(module).stem.strip('_')}.py")
     kept = next(tests for pattern, tests in NEAREST.items() if fnmatch(module, pattern))
     named = [str(own)] if (root / own).exists() else []

@@ -1,4 +1,8 @@
-"""Kernels of the classical image filters, each a NumPy array `(kh, kw)`, or a JAX array where what makes it is one."""
+"""Kernels of the classical image filters, each an array `(kh, kw)`.
+
+From plain numbers they are NumPy arrays. From an angle or sigma that is a JAX array they are JAX arrays, so that the kernel has a
+derivative in it.
+"""
 
 import math
 from typing import Any

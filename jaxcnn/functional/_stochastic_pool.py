@@ -65,11 +65,10 @@ def stochastic_pool(
     x, full, _ = resolve("stochastic_pool", x, window, stride, padding, padding_mode, dilation, ceil_mode)
     _check.floating("stochastic_pool", x)
     wide = widened(x)
-    largest = placed(_largest, lax.stop_gradient(wide), window=full)
     if drawn_with is not None:
-        u = jax.random.uniform(drawn_with, largest.shape, largest.dtype)
-        return take(x, placed(_drawn, lax.stop_gradient(wide), largest, u, window=full), full)
-    return placed(_mean, wide, largest, window=full).astype(x.dtype)
+        u = jax.random.uniform(drawn_with, (x.shape[0], *full.output_size(x.shape[1:-1]), x.shape[-1]), wide.dtype)
+        return take(x, placed(_drawn, lax.stop_gradient(wide), u, window=full), full)
+    return placed(_mean, wide, window=full).astype(x.dtype)
 
 
 stochastic_pool1d, stochastic_pool2d, stochastic_pool3d = (
@@ -77,14 +76,13 @@ stochastic_pool1d, stochastic_pool2d, stochastic_pool3d = (
 )
 
 
-def _padded(x: Array, window: Window) -> tuple[Array, Window]:
-    """Within what is compiled, because `jax.debug_infs` would stop at -inf that is seen from outside."""
-    return pad_pairs("stochastic_pool", x, window.padding, value=-np.inf), window.unpadded()
+def _padded(x: Array, window: Window) -> tuple[Array, Window, Array]:
+    """The padded image, the window on it, and the largest pixel of each window as a constant.
 
-
-@partial(jax.jit, static_argnames="window")
-def _largest(x: Array, window: Window) -> Array:
-    return extreme(*_padded(x, window), largest=True)
+    It is padded within what is compiled, because `jax.debug_infs` would stop at -inf that is seen from outside.
+    """
+    x, window = pad_pairs("stochastic_pool", x, window.padding, value=-np.inf), window.unpadded()
+    return x, window, extreme(lax.stop_gradient(x), window, largest=True)
 
 
 def _share(x: Array, largest: Array) -> Array:
@@ -125,9 +123,9 @@ def _joined(a: list[Array], b: list[Array], _: int) -> list[Array]:
 
 
 @partial(jax.jit, static_argnames="window")
-def _drawn(x: Array, largest: Array, u: Array, window: Window) -> Array:
+def _drawn(x: Array, u: Array, window: Window) -> Array:
     """The number of the tap drawn: how many have a running sum of shares up to u times the whole, u in [0, 1)."""
-    x, window = _padded(x, window)
+    x, window, largest = _padded(x, window)
     total, dtype = _total(x, window, largest), tap_dtype(window)
     bar = u * total
 
@@ -162,8 +160,8 @@ def _drawn_in_turn(x: Array, window: Window, largest: Array, bar: Array) -> Arra
 
 
 @partial(jax.jit, static_argnames="window")
-def _mean(x: Array, largest: Array, window: Window) -> Array:
-    x, window = _padded(x, window)
+def _mean(x: Array, window: Window) -> Array:
+    x, window, largest = _padded(x, window)
     if window.taps > TAPS:
         whole, mean = _powers(x, window, largest)
         return mean / jnp.where(whole == 0, 1, whole)

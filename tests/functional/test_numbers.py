@@ -1,4 +1,4 @@
-"""Numbers as arguments: which forms are accepted, what they become, and the errors of those that are refused."""
+"""Arguments that are numbers. The tests give each form that is accepted and check its result, and each error of the others."""
 
 import math
 
