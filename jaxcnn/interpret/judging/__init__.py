@@ -1,0 +1,1 @@
+"""Whether an attribution is right: what it promises, measured."""

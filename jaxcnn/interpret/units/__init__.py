@@ -1,0 +1,1 @@
+"""What a unit wants: optimised inputs, dataset examples, effective receptive fields."""
