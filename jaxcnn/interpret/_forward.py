@@ -1,12 +1,14 @@
 """A network seen as a function of its images and of its named activations.
 
-What is looked into is an NNX module, a callable pytree, or a function. It is called as `model(x)`, with `train=False` and `tap=` where its
-signature has these words. `until` is the part of it up to a named activation, `after` the part behind it, so that each method for
-inputs serves layers and single units as well. A program is compiled once for each network, method and shape.
+What is looked into is an NNX module, a callable pytree, or a function. It is called as `model(x)`, with `train=False`
+and `tap=` where its signature has these words. `until` is the part of it up to a named activation, `after` the part
+behind it, so that each method for inputs serves layers and single units as well. A program is compiled once for each
+network, method and shape.
 """
 
 import inspect
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
@@ -21,13 +23,24 @@ Forward = Callable[[Array, Tap], Any]
 PLAIN: Tap = lambda name, value: value
 
 
+@dataclass(frozen=True)
+class Graph:
+    """The static half of a module; a GraphDef itself has no hash where an attribute of a module is a dict."""
+
+    graphdef: nnx.GraphDef
+
+    def __hash__(self) -> int:
+        return hash((self.graphdef.num_leaves, len(self.graphdef.nodes), len(self.graphdef.attributes)))
+
+
 def split(model: Any) -> tuple[Hashable, Any]:
     """What is static of a network, and its arrays.
 
     Raises: TypeError for what cannot be called.
     """
     if isinstance(model, nnx.Module):
-        return nnx.split(model)
+        graphdef, state = nnx.split(model)
+        return Graph(graphdef), state
     if not callable(model):
         raise TypeError(f"the model is a {type(model).__name__}; give an NNX module or a function of images")
     leaves, structure = jax.tree.flatten(model)
@@ -37,8 +50,8 @@ def split(model: Any) -> tuple[Hashable, Any]:
 
 def joined(graph: Any, state: Any) -> Forward:
     """The network of `split` as a function of images and a tap; the tap sees nothing where the network knows no taps."""
-    if isinstance(graph, nnx.GraphDef):
-        model = nnx.merge(graph, state)
+    if isinstance(graph, Graph):
+        model = nnx.merge(graph.graphdef, state)
     elif isinstance(graph, jax.tree_util.PyTreeDef):
         model = jax.tree.unflatten(graph, state)
     else:

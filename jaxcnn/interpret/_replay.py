@@ -1,8 +1,8 @@
-"""A function run again with other rules for some of its operations: how ReLU and max pooling go backwards, without a change to a model.
+"""A function run again with other rules for some of its operations, which changes no model.
 
-The function is traced to a jaxpr, and the jaxpr is evaluated. A rule is asked for each operation that depends on the arguments; it gives the
-results, or None for the operation as it is. Calls (`jit`, custom derivatives, `remat`) are entered where they hold something that a
-rule is for, and by their name a rule may take a whole call, such as jax.nn's `relu`. Loops and branches stay as they are.
+The function is traced to a jaxpr, and the jaxpr is evaluated. A rule is asked for each operation that depends on the
+arguments; it gives the results, or None for the operation as it is. Calls (`jit`, custom derivatives, `remat`) are entered,
+and by its name a rule may take a whole call, such as jax.nn's `relu`. Loops and branches stay as they are.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,8 @@
 """What is attributed: one number of the output for each image.
 
-A target is None (the likeliest class of each image), a class or one class an image (an int or an array of ints `(n,)`, traced, so that
-several targets run under one `vmap`), a tuple that indexes an output behind the images, such as `(y, x, channel)`, or a function of the outputs
-that gives one number an image.
+A target is None (the likeliest class of each image), a class or one class an image (an int or an array of ints `(n,)`,
+traced, so that several targets run under one `vmap`), a tuple that indexes an output behind the images, such as `(y, x,
+channel)`, or a function of the outputs that gives one number an image.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,8 @@
 
     gradient(x)_p = ∂s / ∂x_p        input_x_gradient(x)_p = x_p · ∂s / ∂x_p
 
-References: Simonyan, Vedaldi & Zisserman, Deep inside convolutional networks (2013); Shrikumar et al., Not just a black box (2016).
+References: Simonyan, Vedaldi & Zisserman, Deep inside convolutional networks (2013); Shrikumar et al., Not just a black
+box (2016).
 """
 
 from typing import Any
