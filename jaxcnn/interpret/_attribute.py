@@ -9,9 +9,7 @@ import numpy as np
 from jax import Array
 
 from ._forward import Forward, run
-from ._target import Target, check_range, parted, scores
-
-Score = Callable[[Any], Array]
+from ._target import Score, Target, check_range, parted
 
 
 def attribute(
@@ -23,7 +21,7 @@ def attribute(
     """
     x = images(name, x)
     kind, classes = parted(name, target)
-    result, outputs = run(_scored, model, x, classes, *arrays, name=name, formula=formula, kind=kind, **options)
+    result, outputs = run(_scored, model, x, classes, *arrays, name=name, formula=formula, meant=kind, **options)
     check_range(name, outputs, classes)
     return finite(name, result)
 
@@ -81,5 +79,5 @@ def finite(name: str, result: Any) -> Any:
     return result
 
 
-def _scored(forward: Forward, x: Array, classes: Any, *arrays: Any, name: str, formula, kind, **options):
-    return formula(forward, x, lambda outputs: scores(name, outputs, kind, classes), *arrays, **options)
+def _scored(forward: Forward, x: Array, classes: Any, *arrays: Any, name: str, formula, meant, **options):
+    return formula(forward, x, Score(name, meant, classes), *arrays, **options)

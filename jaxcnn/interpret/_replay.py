@@ -1,8 +1,8 @@
 """A function run again with other rules for some of its operations, which changes no model.
 
 The function is traced to a jaxpr, and the jaxpr is evaluated. A rule is asked for each operation that depends on the
-arguments; it gives the results, or None for the operation as it is. Calls (`jit`, custom derivatives, `remat`) are entered,
-and by its name a rule may take a whole call, such as jax.nn's `relu`. Loops and branches stay as they are.
+arguments; it gives the results, or None for the operation as it is. Calls (`jit`, custom derivatives, `remat`) are
+entered, and by its name a rule may take a whole call, such as jax.nn's `relu`. Loops and branches stay as they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,9 +62,13 @@ def _equation(equation: Any, operands: list[Any], flags: list[bool], rule: Rule)
     inside = body(equation) if any(flags) else None
     if inside is not None and len(inside.jaxpr.invars) == len(operands):
         return evaluate(inside, operands, flags, rule)
-    parameters = equation.primitive.get_bind_params(equation.params)
-    results = equation.primitive.bind(*operands, **parameters)
-    return results if equation.primitive.multiple_results else [results], every
+    return bound(equation, operands), every
+
+
+def bound(equation: Any, operands: Sequence[Any]) -> Sequence[Any]:
+    """The results of an operation as it is."""
+    results = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(equation.params))
+    return results if equation.primitive.multiple_results else [results]
 
 
 def body(equation: Any) -> Any | None:

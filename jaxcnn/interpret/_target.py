@@ -7,7 +7,7 @@ channel)`, or a function of the outputs that gives one number an image.
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,34 +33,48 @@ def parted(name: str, target: Target) -> tuple[Any, Array | None]:
     return "classes", jnp.asarray(target)
 
 
-def scores(name: str, outputs: Any, kind: Any, classes: Array | None) -> Array:
-    """The number of each image that the target means, `(n,)`.
+class Score(NamedTuple):
+    """Gives the number of each image that a target means, `(n,)`."""
 
-    Raises: ValueError for outputs that the target does not fit.
-    """
-    if callable(kind):
-        return _checked(name, kind(outputs), len(jax.tree.leaves(outputs)[0]))
-    shape = jnp.shape(outputs) if isinstance(outputs, jax.Array) else None
-    if shape is None:
-        raise ValueError(
-            f"{name}: the model gives a {type(outputs).__name__}, not an array; make target a function of it"
-        )
-    if isinstance(kind, tuple):
-        if len(kind) != len(shape) - 1 or not all(-n <= i < n for i, n in zip(kind, shape[1:])):
-            raise ValueError(f"{name}: target={kind} does not index an output of {list(shape[1:])} an image")
-        return outputs[(slice(None), *kind)]
-    if len(shape) == 1 and kind is None:
-        return outputs
-    if len(shape) != 2:
-        raise ValueError(
-            f"{name}: the model gives {list(shape[1:])} numbers an image, not one a class; make target {len(shape) - 1} indices"
-        )
-    if classes is not None and classes.shape not in ((), shape[:1]):
-        raise ValueError(
-            f"{name}: target has shape {list(classes.shape)} for {shape[0]} images; give one class, or one an image"
-        )
-    chosen = outputs.argmax(-1) if classes is None else jnp.broadcast_to(classes, shape[:1])
-    return jnp.take_along_axis(outputs, chosen[:, None], -1)[:, 0]  # (n,)
+    name: str
+    kind: Any
+    classes: Array | None
+
+    def __call__(self, outputs: Any) -> Array:
+        """The number of each image.
+
+        Raises: ValueError for outputs that the target does not fit.
+        """
+        name, kind, classes = self
+        if callable(kind):
+            return _checked(name, kind(outputs), len(jax.tree.leaves(outputs)[0]))
+        shape = jnp.shape(outputs) if isinstance(outputs, jax.Array) else None
+        if shape is None:
+            raise ValueError(
+                f"{name}: the model gives a {type(outputs).__name__}, not an array; make target a function of it"
+            )
+        if isinstance(kind, tuple):
+            if len(kind) != len(shape) - 1 or not all(-n <= i < n for i, n in zip(kind, shape[1:])):
+                raise ValueError(f"{name}: target={kind} does not index an output of {list(shape[1:])} an image")
+            return outputs[(slice(None), *kind)]
+        if len(shape) == 1 and kind is None:
+            return outputs
+        if len(shape) != 2:
+            raise ValueError(
+                f"{name}: the model gives {list(shape[1:])} numbers an image, not one a class; give {len(shape) - 1} indices"
+            )
+        if classes is not None and classes.shape not in ((), shape[:1]):
+            raise ValueError(
+                f"{name}: target has shape {list(classes.shape)} for {shape[0]} images; give one class, or one an image"
+            )
+        chosen = outputs.argmax(-1) if classes is None else jnp.broadcast_to(classes, shape[:1])
+        return jnp.take_along_axis(outputs, chosen[:, None], -1)[:, 0]  # (n,)
+
+    def at(self, outputs: Any) -> "Score":
+        """The same, with the class that is likeliest in these outputs where the target says none."""
+        if self.kind is not None or jnp.ndim(outputs) != 2:
+            return self
+        return Score(self.name, "classes", outputs.argmax(-1))
 
 
 def check_range(name: str, outputs: Any, classes: Array | None) -> None:

@@ -1,0 +1,98 @@
+"""The layers of a function as its jaxpr shows them: a convolution or product, and what follows it number by number.
+
+Bias and batch normalisation are operations of their own in a jaxpr. Those that follow a weighted sum, read nothing else
+that depends on the image and are read by the next one alone belong to its layer: they make y = a · (W u) + c, with a
+and c numbers for each output.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.extend.core import Literal
+
+from ._kinds import ACTIVATIONS, WEIGHTED
+from ._replay import bound, call_name, replay
+
+AFFINE = frozenset({"add", "sub", "mul", "div", "neg", "convert_element_type", "copy", "copy_p", "jaxcnn_stored"})
+
+
+@dataclass
+class Layer:
+    """The equations of a layer, the place of its input among the first one's operands, and what each was evaluated with."""
+
+    number: int
+    place: int
+    equations: list[Any]
+    operands: dict[int, Sequence[Any]] = field(default_factory=dict)
+
+    def parts(self, u: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array], Array]:
+        """The layer's output for u, its positive and its negative weights as linear functions, and its bias for each output."""
+        first, rest = self.equations[0], self.equations[1:]
+        given = list(self.operands[id(first)])
+        kernel = given[1 - self.place]
+
+        def weighted(v: Array, kernel: Array) -> Array:
+            pair = [v, kernel] if self.place == 0 else [kernel, v]
+            return bound(first, pair)[0]
+
+        def behind(z: Array) -> Array:
+            for before, equation in zip(self.equations, rest):
+                same = [atom is before.outvars[0] for atom in equation.invars]
+                known = self.operands[id(equation)]
+                z = bound(equation, [z if flag else one for flag, one in zip(same, known)])[0]
+            return z
+
+        z = weighted(u, kernel)
+        bias, factor = jax.jvp(behind, (jnp.zeros_like(z),), (jnp.ones_like(z),))
+        above, below = jnp.maximum(kernel, 0), jnp.minimum(kernel, 0)
+        choose = lambda v, one, other: factor * jnp.where(factor > 0, weighted(v, one), weighted(v, other))
+        return behind(z), lambda v: choose(v, above, below), lambda v: choose(v, below, above), bias
+
+
+def layers_of(function: Callable[[Array], Any], x: Array) -> tuple[Any, dict[int, Layer], Any]:
+    """The function as a flat jaxpr, the layer of each equation (by its id) that belongs to one, and the shapes of its outputs.
+
+    Raises: ValueError for weights that depend on x.
+    """
+    keep = lambda equation, operands, flags: bound(equation, operands) if call_name(equation) in ACTIVATIONS else None
+    closed, shape = jax.make_jaxpr(replay(function, keep), return_shape=True)(x)
+    jaxpr = closed.jaxpr
+    moved, readers = set(jaxpr.invars), {}
+    for equation in jaxpr.eqns:
+        for atom in equation.invars:
+            if not isinstance(atom, Literal):
+                readers.setdefault(atom, []).append(equation)
+        if any(_in(atom, moved) for atom in equation.invars):
+            moved.update(equation.outvars)
+    layers: dict[int, Layer] = {}
+    weighted = (one for one in jaxpr.eqns if one.primitive.name in WEIGHTED and any(_in(a, moved) for a in one.invars))
+    for number, equation in enumerate(weighted):
+        flags = [_in(atom, moved) for atom in equation.invars]
+        if sum(flags) != 1 or len(flags) != 2:
+            raise ValueError(f"lrp: a {equation.primitive.name} of two arrays that depend on x has no rule")
+        layer = Layer(number, flags.index(True), [equation])
+        while (following := _following(layer.equations[-1], readers, moved, jaxpr.outvars)) is not None:
+            layer.equations.append(following)
+        layers.update({id(one): layer for one in layer.equations})
+    return closed, layers, shape
+
+
+def _following(equation: Any, readers: dict[Any, list[Any]], moved: set[Any], outvars: Sequence[Any]) -> Any | None:
+    """The one equation that reads the result, if it belongs to the layer."""
+    result = equation.outvars[0]
+    found = readers.get(result, [])
+    if len(found) != 1 or any(result is one for one in outvars) or found[0].primitive.name not in AFFINE:
+        return None
+    (reader,) = found
+    others = [atom for atom in reader.invars if atom is not result]
+    fits = reader.outvars[0].aval.shape == result.aval.shape and len(others) == len(reader.invars) - 1
+    divides = reader.primitive.name == "div" and reader.invars[0] is not result
+    return reader if fits and not divides and not any(_in(atom, moved) for atom in others) else None
+
+
+def _in(atom: Any, moved: set[Any]) -> bool:
+    return not isinstance(atom, Literal) and atom in moved

@@ -1,0 +1,180 @@
+"""Layer-wise relevance propagation: the output is handed back, layer by layer, to what made it.
+
+A layer z = W u + b hands its relevance R to its inputs in proportion to what each contributes:
+
+    epsilon      R_u = u · Wᵀ (R / (z + ε sign z))
+    gamma        the same with W + γ W⁺ and b + γ b⁺, which favours what speaks for the output
+    alpha_beta   R_u = α (u⁺ · W⁺ᵀ + u⁻ · W⁻ᵀ) R / z⁺ − β (u⁺ · W⁻ᵀ + u⁻ · W⁺ᵀ) R / z⁻,    α = 1 + β
+
+z⁺ and z⁻ are the sums of the positive and of the negative contributions, those of the bias too. A layer is a
+convolution or matrix product with what follows it number by number and does not depend on the image: bias and batch
+normalisation count as part of it. Elementwise functions hand R on as it is, sums and averages in proportion, a max pool
+to the winner, and a product of two arrays that depend on the image half to each.
+
+References: Bach et al., On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
+propagation (2015); Montavon et al., Layer-wise relevance propagation: an overview (2019).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Float
+
+from .._attribute import attribute
+from .._forward import PLAIN
+from .._kinds import ACTIVATIONS, elementwise, straight
+from .._layers import Layer, layers_of
+from .._replay import bound, call_name, evaluate
+from .._target import Target
+
+Linear = Callable[[Array], Array]
+# operations that hand relevance on as their derivative does: they add up, choose or move numbers
+ADDITIVE = frozenset(
+    "reshape transpose broadcast_in_dim squeeze expand_dims concatenate pad slice dynamic_slice gather rev copy copy_p "
+    "reduce_sum convert_element_type add sub add_any neg split stop_gradient optimization_barrier select_n cumsum reduce_window_sum "
+    "jaxcnn_total jaxcnn_extreme jaxcnn_take jaxcnn_give jaxcnn_stored reduce_max reduce_min device_put reduce_precision "
+    "sharding_constraint reduce_window".split()
+)
+
+
+@dataclass(frozen=True)
+class LrpRule:
+    """How a layer hands relevance on: `epsilon`, `gamma` (with γ) or `alpha_beta` (with β; α = 1 + β)."""
+
+    gamma: float = 0.0
+    beta: float | None = None
+    epsilon: float = 1e-9
+
+
+def epsilon_rule(epsilon: float = 1e-9) -> LrpRule:
+    """The rule with ε > 0, which takes relevance from small sums.
+
+    >>> epsilon_rule(0.1).epsilon
+    0.1
+    """
+    return LrpRule(epsilon=epsilon)
+
+
+def gamma_rule(gamma: float = 0.25, *, epsilon: float = 1e-9) -> LrpRule:
+    """The rule with γ ≥ 0.
+
+    >>> gamma_rule().gamma
+    0.25
+    """
+    return LrpRule(gamma=gamma, epsilon=epsilon)
+
+
+def alpha_beta_rule(beta: float = 0.0, *, epsilon: float = 1e-9) -> LrpRule:
+    """The rule with β ≥ 0 and α = 1 + β; β = 0 hands on what speaks for the output alone.
+
+    >>> alpha_beta_rule(1.0).beta
+    1.0
+    """
+    return LrpRule(beta=beta, epsilon=epsilon)
+
+
+def lrp(
+    model: Any,
+    x: Float[Array, "n *space c"],
+    target: Target = None,
+    *,
+    rule: LrpRule | Sequence[LrpRule] = LrpRule(),
+) -> Float[Array, "n *space c"]:
+    """The relevance of each pixel, which adds up to the target's number but for what biases and ε take.
+
+    Args:
+        model: an NNX module, or a function of images; it is not changed.
+        x: images as the model takes them.
+        target: a class, one class an image, a tuple that indexes the output, or a function of it (default: the likeliest class).
+        rule: one for all layers with weights, or one for each, in the order of computation.
+
+    Raises: ValueError for another number of rules, or an operation that has no rule; else as `gradient`.
+
+    >>> f = lambda x: x.reshape(1, -1) @ jnp.array([[2.0], [-1.0]])
+    >>> lrp(f, jnp.array([[[[3.0], [1.0]]]]), 0).round(4).ravel().tolist()
+    [6.0, -1.0]
+    """
+    rules = rule if isinstance(rule, LrpRule) else tuple(rule)
+    for one in (rules,) if isinstance(rules, LrpRule) else rules:
+        if not isinstance(one, LrpRule) or min(one.gamma, one.epsilon, one.beta or 0.0) < 0:
+            raise ValueError(
+                f"lrp: rule={one!r}; give epsilon_rule(…), gamma_rule(…) or alpha_beta_rule(…) of numbers from 0"
+            )
+    return attribute("lrp", _lrp, model, x, target, rules=rules)
+
+
+def _lrp(forward, x: Array, score, *, rules: LrpRule | tuple[LrpRule, ...]) -> tuple[Array, Any]:
+    closed, layers, shape = layers_of(lambda x: forward(x, PLAIN), x)
+    count = len({id(layer) for layer in layers.values()})
+    if not isinstance(rules, LrpRule) and len(rules) != count:
+        raise ValueError(
+            f"lrp: {len(rules)} rules for the model's {count} layers with weights; give one, or one for each"
+        )
+
+    def summed(x):
+        ruled = lambda equation, operands, flags: _handed(equation, operands, flags, layers, rules)
+        outputs, _ = evaluate(closed, [x], [True], ruled)
+        outputs = jax.tree.unflatten(jax.tree.structure(shape), outputs)
+        return score(outputs).sum(), outputs
+
+    ratio, outputs = jax.grad(summed, has_aux=True)(x)
+    return x * ratio, outputs
+
+
+def _handed(equation, operands, flags, layers: dict[int, Layer], rules) -> Sequence[Any] | None:
+    """Results whose derivative is relevance over value, so that value times derivative is handed back."""
+    layer = layers.get(id(equation))
+    if layer is not None:
+        layer.operands[id(equation)] = operands
+        if equation is not layer.equations[-1]:
+            return bound(equation, operands)
+        rule = rules if isinstance(rules, LrpRule) else rules[layer.number]
+        return [_weighted(layer, rule, layer.operands[id(layer.equations[0])][layer.place])]
+    name, function = equation.primitive.name, elementwise(equation, operands, flags)
+    if function is not None:
+        return [_passed(function, operands[flags.index(True)])]
+    if name == "mul" and all(flags):
+        u, v = operands
+        half_u, half_v = lax.stop_gradient(u / 2), lax.stop_gradient(v / 2)
+        return [straight(bound(equation, operands)[0], lambda du, dv: du * half_v + dv * half_u, u, v)]
+    scaled = name in ("mul", "div") and flags[0] != flags[1] and not (name == "div" and flags[1])
+    if name in ADDITIVE or scaled or (call_name(equation) is not None and call_name(equation) not in ACTIVATIONS):
+        return None
+    raise ValueError(f"lrp: the model has the operation {name!r} on what depends on x, for which there is no rule")
+
+
+def _passed(function: Linear, u: Array) -> Array:
+    """An elementwise function, whose relevance is that of its input."""
+    value, slope = jax.jvp(function, (u,), (jnp.ones_like(u),))
+    factor = lax.stop_gradient(jnp.where(u == 0, slope, value / jnp.where(u == 0, 1, u)))
+    return straight(value, lambda du: du * factor, u)
+
+
+def _weighted(layer: Layer, rule: LrpRule, u: Array) -> Array:
+    """A layer's output, with the derivative that the rule says."""
+    y, positive, negative, bias = layer.parts(lax.stop_gradient(u))
+    still = lax.stop_gradient(u)
+    if rule.beta is None:
+        linear = (lambda v: positive(v) + negative(v)) if not rule.gamma else (
+            lambda v: (1 + rule.gamma) * positive(v) + negative(v)
+        )  # fmt: skip
+        z = linear(still) + bias + rule.gamma * jnp.maximum(bias, 0)
+        factor = _over(y, z, rule.epsilon)
+        return straight(y, lambda du: factor * linear(du), u)
+    up, down = still > 0, still < 0
+    for_it = lambda v: positive(jnp.where(up, v, 0)) + negative(jnp.where(down, v, 0))
+    against = lambda v: negative(jnp.where(up, v, 0)) + positive(jnp.where(down, v, 0))
+    gain = _over(y, for_it(still) + jnp.maximum(bias, 0), rule.epsilon)
+    loss = _over(y, against(still) + jnp.minimum(bias, 0), rule.epsilon)
+    linear = lambda du: (1 + rule.beta) * gain * for_it(du) - rule.beta * loss * against(du)
+    return straight(y, linear, u)
+
+
+def _over(y: Array, z: Array, epsilon: float) -> Array:
+    """y / (z + ε sign z), 0 where both are 0."""
+    below = z + jnp.where(z < 0, -epsilon, epsilon)
+    return lax.stop_gradient(jnp.where(below == 0, 0, y / jnp.where(below == 0, 1, below)))
