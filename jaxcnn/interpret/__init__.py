@@ -12,6 +12,7 @@ from .attribution import deconvnet as deconvnet
 from .attribution import deep_lift as deep_lift
 from .attribution import eigen_cam as eigen_cam
 from .attribution import epsilon_rule as epsilon_rule
+from .attribution import feature_ablation as feature_ablation
 from .attribution import gamma_rule as gamma_rule
 from .attribution import grad_cam as grad_cam
 from .attribution import grad_cam_plus_plus as grad_cam_plus_plus
@@ -21,4 +22,7 @@ from .attribution import guided_grad_cam as guided_grad_cam
 from .attribution import input_x_gradient as input_x_gradient
 from .attribution import integrated_gradients as integrated_gradients
 from .attribution import lrp as lrp
+from .attribution import occlusion as occlusion
+from .attribution import rise as rise
+from .attribution import score_cam as score_cam
 from .attribution import smooth_grad as smooth_grad
