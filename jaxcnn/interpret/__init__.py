@@ -26,3 +26,12 @@ from .attribution import occlusion as occlusion
 from .attribution import rise as rise
 from .attribution import score_cam as score_cam
 from .attribution import smooth_grad as smooth_grad
+from .judging import Curve as Curve
+from .judging import SanityCheck as SanityCheck
+from .judging import completeness_error as completeness_error
+from .judging import deletion as deletion
+from .judging import energy_in_box as energy_in_box
+from .judging import insertion as insertion
+from .judging import pointing_game as pointing_game
+from .judging import sanity_check as sanity_check
+from .judging import sensitivity_n as sensitivity_n
