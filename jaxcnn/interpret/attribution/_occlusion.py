@@ -9,6 +9,7 @@ the averages are captum's.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -18,7 +19,8 @@ from jaxcnn.geometry import per_axis
 
 from .._attribute import attribute, counted, images, like
 from .._forward import PLAIN
-from .._perturb import scores
+from .._local import Local
+from .._perturb import in_turns
 from .._target import Target
 
 
@@ -81,16 +83,18 @@ def _occluded(forward, x: Array, score, baseline: Array, *, size, step, batch: i
     score, space = score.at(outputs), x.shape[1:-1]
     firsts = [starts(*axis) for axis in zip(space, size, step)]
     grid = tuple(map(len, firsts))
-    corners = jnp.asarray(np.stack(np.meshgrid(*firsts, indexing="ij"), -1).reshape(-1, len(space)))
+    corners = np.stack(np.meshgrid(*firsts, indexing="ij"), -1).reshape(-1, len(space))
 
     def covered(numbers: Array) -> Array:
         inside = jnp.ones((len(numbers), *(1,) * len(space)), bool)
         for axis, (n, k) in enumerate(zip(space, size)):
-            away = jnp.arange(n)[None] - corners[numbers, axis][:, None]  # (windows, n)
+            away = jnp.arange(n)[None] - jnp.asarray(corners[:, axis])[numbers, None]  # (windows, n)
             inside &= ((away >= 0) & (away < k)).reshape(-1, *(n if a == axis else 1 for a in range(len(space))))
         return jnp.where(inside[:, None, ..., None], baseline, x)  # (windows, n, *space, c)
 
-    changed = scores(forward, score, covered, len(corners), len(x), batch)
+    local = Local(lambda x: score(forward(x, PLAIN)), x, corners, size)
+    turn = lambda carry, numbers, counts: (carry, jax.vmap(local.changed)(numbers, covered(numbers)))
+    _, changed = in_turns(turn, (), len(corners), len(x), batch)
     drops = (score(outputs) - changed).T.reshape(len(x), *grid)
     return _averaged(drops, firsts, space, size), outputs
 
