@@ -35,8 +35,8 @@ Linear = Callable[[Array], Array]
 # operations that hand relevance on as their derivative does: they add up, choose or move numbers
 ADDITIVE = frozenset(
     "reshape transpose broadcast_in_dim squeeze expand_dims concatenate pad slice dynamic_slice gather rev copy copy_p "
-    "reduce_sum convert_element_type add sub add_any neg split stop_gradient optimization_barrier select_n cumsum reduce_window_sum "
-    "jaxcnn_total jaxcnn_extreme jaxcnn_take jaxcnn_give jaxcnn_stored reduce_max reduce_min device_put reduce_precision "
+    "reduce_sum convert_element_type add sub add_any neg split stop_gradient optimization_barrier select_n cumsum "
+    "reduce_window_sum jaxcnn_total jaxcnn_extreme jaxcnn_take jaxcnn_give jaxcnn_stored reduce_max reduce_min device_put reduce_precision "
     "sharding_constraint reduce_window".split()
 )
 
