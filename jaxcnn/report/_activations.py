@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ._figures import INK, SOFT
-from ._pixels import at_least_one, image, numbers
+from ._pixels import at_least_one, check_percentile, image, numbers
 from ._scale import Scale
 from ._sheet import EDGE, NOTE, SCALE, Sheet, inside, number
 from ._texts import LINE, SMALL, width_of
@@ -22,6 +22,7 @@ class _Style(NamedTuple):
     most: int
     own_scale: bool
     top: int
+    percentile: float
 
 
 def activations(
@@ -33,6 +34,7 @@ def activations(
     most: int = 16,
     own_scale: bool = False,
     top: int = 10,
+    percentile: float = 99.0,
 ) -> Figure:
     """Activations of one image, layer below layer, in the order given.
 
@@ -46,6 +48,8 @@ def activations(
         class_names: name of each entry of the last vector that has as many; the likeliest `top` are shown where there are more.
         columns: tiles a row.
         most: maps shown of a layer; its title says of how many.
+        percentile: of the magnitudes above zero of a layer's maps shown, at which colours end, because a few large ones would
+            hide all others.
         own_scale: each map has a scale of its own, written above it, instead of one for the layer.
 
     Raises: ValueError for no layer, other axes, NaN, or names of which no vector has as many; TypeError for what holds no
@@ -54,7 +58,7 @@ def activations(
     >>> layers = {"conv1": np.random.default_rng(0).random((6, 6, 3)), "logits": np.array([2.0, -1.0])}
     >>> figure = activations(layers, image=np.zeros((8, 8, 1)), class_names=("cat", "dog"))
     >>> [text.get_text() for text in figure.axes[0].texts if "×" in text.get_text()]
-    ['input 8×8', 'conv1 6×6×3']
+    ['input, 8×8', 'conv1, 6×6×3']
     """
     if not maps:
         raise ValueError("activations: maps holds no layer; give one at least")
@@ -62,16 +66,17 @@ def activations(
     axes = ["(h, w, c)", "(w, c)", "(c,)"]
     layers = {name: numbers("activations", f"maps[{name!r}]", value, axes) for name, value in maps.items()}
     named = None if class_names is None else _of_classes(layers, class_names)
-    sheet, style, y = Sheet(), _Style(columns, most, own_scale, top), EDGE
+    check_percentile("activations", percentile)
+    sheet, style, y = Sheet(), _Style(columns, most, own_scale, top, percentile), EDGE
     if image is not None:
         y = _input(sheet, image, y)
     for name, values in layers.items():
-        y = sheet.heading(f"{name} {'×'.join(map(str, values.shape))}{_left_out(values, style)}", y)
+        y = sheet.heading(f"{name}, {_size(values, style)}", y)
         if values.ndim == 1:
             y = _classes(sheet, values, class_names, style, y) if name == named else _bars(sheet, values, y)  # type: ignore[arg-type]
         else:
             y = _tiles(sheet, values, style, y)
-        y += GAP
+        y += 1.5 * GAP
     return sheet.done(y)
 
 
@@ -87,15 +92,21 @@ def _of_classes(layers: Mapping[str, np.ndarray], class_names: Sequence[str]) ->
 
 def _input(sheet: Sheet, given: np.ndarray, top: float) -> float:
     pixels = image("activations", "image", given)
-    top = sheet.heading(f"input {'×'.join(map(str, pixels.shape))}", top)
+    top = sheet.heading(f"input, {'×'.join(map(str, pixels.shape))}", top)
     _, _, wide, tall = inside(pixels.shape, (0, 0, 3.0, 1.8))
     sheet.tile(pixels, (EDGE, top, wide, tall))
-    return top + tall + GAP
+    return top + tall + 2 * GAP
 
 
-def _left_out(values: np.ndarray, style: _Style) -> str:
-    left_out = values.ndim > 1 and values.shape[-1] > style.most
-    return f", {style.most} of {values.shape[-1]} maps" if left_out else ""
+def _size(values: np.ndarray, style: _Style) -> str:
+    words, count = "×".join(map(str, values.shape)), values.shape[-1]
+    if values.ndim == 1:
+        return f"{count} numbers"
+    return (
+        f"{words}, {style.most} of {count} {'maps' if values.ndim == 3 else 'channels'}"
+        if count > style.most
+        else words
+    )
 
 
 def _tiles(sheet: Sheet, values: np.ndarray, style: _Style, top: float) -> float:
@@ -108,11 +119,12 @@ def _tiles(sheet: Sheet, values: np.ndarray, style: _Style, top: float) -> float
         (min(across - GAP, TILE * max(1.0, wide / tall)), TILE) if values.ndim == 3 else (sheet.width - 2 * EDGE, TILE)
     )
     _, _, wide, tall = inside((tall, wide), (0, 0, *box)) if values.ndim == 3 else (0, 0, *box)
-    scale, signed = Scale.of(values), bool((values < 0).any())
+    signed = bool((values < 0).any())
+    scale = Scale.of(shown, signed=signed, percentile=style.percentile)
     for i, tile in enumerate(maps):
         row, column = divmod(i, columns)
         left, upper = EDGE + column * (wide + GAP), top + row * (tall + LINE + GAP)
-        own = Scale.of(tile, signed=signed) if style.own_scale else scale
+        own = Scale.of(tile, signed=signed, percentile=style.percentile) if style.own_scale else scale
         if values.ndim == 3:
             label = f"{i}: " + ("0" if own.zero else f"{'±' * signed}{number(own.high)}") if style.own_scale else str(i)
             sheet.text(label, left, upper, wide)
@@ -149,7 +161,7 @@ def _classes(sheet: Sheet, values: np.ndarray, names: Sequence[str], style: _Sty
     words, room = 2.6, 4.5
     low, high = min(0.0, values[chosen].min()), max(0.0, values[chosen].max())
     unit = room / ((high - low) or 1)
-    zero = EDGE + words + 0.6 - low * unit
+    zero = EDGE + words + (0.65 if low < 0 else 0.1) - low * unit
     if many:
         sheet.text(f"the {len(chosen)} largest of {len(values)}", EDGE, top, words, color=NOTE)
         top += LINE

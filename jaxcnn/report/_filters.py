@@ -13,7 +13,7 @@ from ._texts import LINE
 GAP = 0.06  # inches between tiles
 FINE = 4  # pixels a weight in a tile of several channels, so that the gap between two channels is a quarter of a weight
 CHANNELS = 64  # input channels shown of a filter
-INCHES_A_PIXEL = 0.0055  # at least, so a weight among several channels takes 0.022
+INCHES_A_PIXEL = 0.01  # at least, so a weight among several channels takes 0.04
 
 
 def filters(kernel: np.ndarray, *, columns: int = 16, most: int = 64, title: str | None = None) -> Figure:
@@ -83,7 +83,7 @@ def _grid(sheet: Sheet, tiles: list[np.ndarray], columns: int, top: float, scale
 
 
 def _side_by_side(channels: np.ndarray) -> np.ndarray:
-    """Channels `(kh, kw, c)` as one picture, about as high as it is wide; the gaps are NaN, which is drawn as nothing."""
+    """Channels `(kh, kw, c)` as one picture, about as high as it is wide; the gaps are NaN, which is drawn grey."""
     kh, kw, c = channels.shape
     if c == 1:
         return channels[..., 0]

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ._pixels import at_least_one, image, images, numbers, several
+from ._pixels import at_least_one, check_percentile, image, images, numbers, several
 from ._scale import Scale
 from ._sheet import EDGE, SCALE, Sheet
-from ._texts import LINE, PLAIN
+from ._texts import LINE, PLAIN, fitted
 
 GAP = 0.12  # inches between panels
 OVER = 0.6  # opacity of an unsigned map over the grey photograph
@@ -35,7 +35,7 @@ def heatmap(
         title: words above the map.
         signed: which of the two; by default whether a number is below zero.
         opacity: of the map over the photograph in grey; by default 1 for signed numbers, else 0.6.
-        percentile: of the magnitudes, at which colours end, because a few large numbers would hide all others.
+        percentile: of the magnitudes above zero, at which colours end, because a few large ones would hide all others.
 
     Raises: ValueError for other axes, NaN, images outside [0, 1], an opacity or percentile out of range; TypeError for other
         dtypes.
@@ -126,8 +126,7 @@ def _flat(name: str, what: str, values) -> np.ndarray:
 def _style(name: str, signed: bool | None, opacity: float | None, percentile: float) -> dict:
     if opacity is not None and not 0 < opacity <= 1:
         raise ValueError(f"{name}: opacity={opacity} must be above 0, and 1 at most")
-    if not 0 < percentile <= 100:
-        raise ValueError(f"{name}: percentile={percentile} must be above 0, and 100 at most")
+    check_percentile(name, percentile)
     return {"signed": signed, "opacity": opacity, "percentile": percentile}
 
 
@@ -137,7 +136,8 @@ def _figure(
     """A block of rows for each photograph, beginning with it."""
     sheet, top = Sheet(), EDGE
     wide = min((sheet.width - 2 * EDGE + GAP) / min(columns, 1 + len(maps)) - GAP, LARGEST)
-    head = 1.4 * LINE
+    lines = max(fitted(words, wide, size=PLAIN, lines=2).count("\n") for words in [*titles, *maps]) + 1
+    head = lines * 1.4 * LINE
     for number, (photograph, title) in enumerate(zip(photographs, titles)):
         tall = min(wide * photograph.shape[0] / photograph.shape[1], 1.5 * wide)
         each = tall * photograph.shape[1] / photograph.shape[0]
@@ -145,7 +145,7 @@ def _figure(
         for place, (words, values) in enumerate(panels):
             row, column = divmod(place, columns)
             left, upper = EDGE + column * (wide + GAP), top + row * (head + tall + SCALE + GAP)
-            sheet.text(words, left, upper, wide, size=PLAIN)
+            sheet.text(words, left, upper, wide, size=PLAIN, lines=2)
             axis = sheet.panel((left, upper + head, each, tall))
             if values is None:
                 axis.imshow(photograph, cmap="gray", vmin=0, vmax=1, aspect="auto")

@@ -77,3 +77,9 @@ def at_least_one(name: str, **counts: int) -> None:
             raise TypeError(f"{name}: {what}={count!r} must be an integer")
         if count < 1:
             raise ValueError(f"{name}: {what}={count} must be at least 1")
+
+
+def check_percentile(name: str, percentile: float) -> None:
+    """Refuses what is no percentile above 0."""
+    if not 0 < percentile <= 100:
+        raise ValueError(f"{name}: percentile={percentile} must be above 0, and 100 at most")

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from ._heatmap import OVER, over
+from ._pixels import check_percentile, numbers
 from ._pixels import image as read
-from ._pixels import numbers
 from ._scale import Scale
 from ._sheet import EDGE, NOTE, SCALE, Sheet
 from ._texts import LINE
@@ -32,7 +32,7 @@ def receptive_field(
     field: Field | None = None,
     effective: np.ndarray | None = None,
     title: str | None = None,
-    percentile: float = 100.0,
+    percentile: float = 99.0,
 ) -> Figure:
     """The theoretical receptive field of a unit as a box on the picture, the effective one as a map over it with its 2σ ellipse.
 
@@ -42,7 +42,7 @@ def receptive_field(
             `geometry.ReceptiveField`. Where it reaches past the image it is cut, drawn dashed, and a line says by how much.
         effective: how much each pixel of the image matters, `(h, w)` at least 0, such as a mean squared gradient.
         title: first line.
-        percentile: of `effective`, at which its colours end.
+        percentile: of the numbers of `effective` above zero, at which its colours end.
 
     Raises: ValueError if neither is given, for a box or map of other axes, a last pixel before the first, another size than the
         image's, numbers below zero or NaN; TypeError for other dtypes.
@@ -54,8 +54,7 @@ def receptive_field(
     photograph = read("receptive_field", "image", image)
     if field is None and effective is None:
         raise ValueError("receptive_field: neither field nor effective is given; give one at least")
-    if not 0 < percentile <= 100:
-        raise ValueError(f"receptive_field: percentile={percentile} must be above 0, and 100 at most")
+    check_percentile("receptive_field", percentile)
     box = None if field is None else _box(field)
     seen = None if effective is None else _effective(effective, photograph)
     sheet, shape = Sheet(), photograph.shape[:2]
@@ -158,7 +157,7 @@ def _draw_box(axis: Axes, shape: Sequence[int], box: tuple[int, int, int, int]) 
         ((right, right), (top, bottom)),
     ]
     for (x, y), beyond in zip(sides, cut):
-        axis.plot(x, y, color=BOX, linewidth=1.8, linestyle=(0, (3, 3)) if beyond else "-")
+        axis.plot(x, y, color=BOX, linewidth=1.8, linestyle=(0, (3, 3)) if beyond else "-", clip_on=False)
 
 
 def _of_box(shape: Sequence[int], box: tuple[int, int, int, int]) -> str:

@@ -64,7 +64,7 @@ class Sheet:
         kept = {"lines": options.pop("lines", 1), "keep": options.pop("keep", "start")}
         anchor = left + inches * {"left": 0, "center": 0.5, "right": 1}[align]
         words = fitted(words, inches, size=size, **kept)
-        style = {"ha": align, "va": "top", "linespacing": 1.1, "parse_math": False} | options
+        style = {"ha": align, "va": "top", "linespacing": 1.28, "parse_math": False} | options
         self.axis.text(anchor, top, words, fontsize=size, **style)
         return words.count("\n") + 1
 
@@ -80,9 +80,11 @@ class Sheet:
             return
         bar = np.linspace(scale.low, scale.high, 256)[None]
         self.axis.imshow(bar, extent=(left, left + inches, top + 0.08, top), aspect="auto", **scale.limits)
-        ends = {"left": scale.low, "right": scale.high} | ({"center": 0.0} if scale.low < 0 else {})
-        for align, value in ends.items():
-            self.text(number(value), left, top + 0.1, inches, align=align)
+        least, most = ("≤ ", "≥ ") if scale.beyond else ("", "")
+        self.text(least * (scale.low < 0) + number(scale.low), left, top + 0.1, inches)
+        self.text(most + number(scale.high), left, top + 0.1, inches, align="right")
+        if scale.low < 0:
+            self.text("0", left, top + 0.1, inches, align="center")
 
     def done(self, height: float) -> Figure:
         """The figure, so many inches high."""

@@ -91,7 +91,7 @@ def units(rows: Sequence[UnitRow], *, columns: int = 8, title: str | None = None
     top += LINE + 0.03
     for one in read:
         lines = sheet.text(one.row.name, EDGE, top, NAME - GAP, size=PLAIN, lines=4)
-        ends = (top + lines * 1.2 * PLAIN / 72, _optimised(sheet, one, place, top), _examples(sheet, one, place, top))
+        ends = (top + lines * 1.5 * PLAIN / 72, _optimised(sheet, one, place, top), _examples(sheet, one, place, top))
         top = max(ends) + 2 * GAP
     return sheet.done(top)
 
