@@ -158,7 +158,8 @@ def _classes(sheet: Sheet, values: np.ndarray, names: Sequence[str], style: _Sty
     """A bar with its name for each class, or for the largest ones, the largest first."""
     many = len(values) > style.top
     chosen = np.argsort(-values, kind="stable")[: style.top] if many else np.arange(len(values))
-    words, room = 2.6, 4.5
+    widest = max(width_of(str(names[index]), SMALL) for index in chosen)
+    words, room = min(1.1 * widest + 0.05, 3.0), 4.5
     low, high = min(0.0, values[chosen].min()), max(0.0, values[chosen].max())
     unit = room / ((high - low) or 1)
     zero = EDGE + words + (0.65 if low < 0 else 0.1) - low * unit

@@ -145,7 +145,7 @@ def _figure(
         for place, (words, values) in enumerate(panels):
             row, column = divmod(place, columns)
             left, upper = EDGE + column * (wide + GAP), top + row * (head + tall + SCALE + GAP)
-            sheet.text(words, left, upper, wide, size=PLAIN, lines=2)
+            sheet.text(words, left, upper + head - 0.05, wide, size=PLAIN, lines=2, va="bottom")
             axis = sheet.panel((left, upper + head, each, tall))
             if values is None:
                 axis.imshow(photograph, cmap="gray", vmin=0, vmax=1, aspect="auto")
