@@ -146,7 +146,7 @@ def _bars(sheet: Sheet, values: np.ndarray, top: float) -> float:
     for end, y, side in zip(ends, (top, top + BARS), ("top", "bottom")):
         sheet.text(end, EDGE, y, left - EDGE - 0.05, align="right", va=side)
     places = left + each * (np.arange(len(values)) + 0.5)
-    colours = np.where(values < 0, SOFT, INK)
+    colours = [SOFT if value < 0 else INK for value in values]
     sheet.axis.vlines(places, zero, zero - values * unit, colors=colours, linewidth=0.9 * 72 * each)
     sheet.axis.plot((left, left + each * len(values)), (zero, zero), color="0.6", linewidth=0.5)
     for i in sorted({0, len(values) - 1}):
@@ -158,21 +158,21 @@ def _classes(sheet: Sheet, values: np.ndarray, names: Sequence[str], style: _Sty
     """A bar with its name for each class, or for the largest ones, the largest first."""
     many = len(values) > style.top
     chosen = np.argsort(-values, kind="stable")[: style.top] if many else np.arange(len(values))
-    widest = max(width_of(str(names[index]), SMALL) for index in chosen)
+    widest = max(width_of(str(names[int(index)]), SMALL) for index in chosen)
     words, room = min(1.1 * widest + 0.05, 3.0), 4.5
     low, high = min(0.0, values[chosen].min()), max(0.0, values[chosen].max())
     unit = room / ((high - low) or 1)
     zero = EDGE + words + (0.65 if low < 0 else 0.1) - low * unit
     if many:
-        sheet.text(f"the {len(chosen)} largest of {len(values)}", EDGE, top, words, color=NOTE)
+        sheet.text(f"the {len(chosen)} largest of {len(values)}", EDGE, top, sheet.width - 2 * EDGE, color=NOTE)
         top += LINE
     places = top + 1.15 * LINE * (np.arange(len(chosen)) + 0.5)
-    colours = np.where(values[chosen] < 0, SOFT, INK)
+    colours = [SOFT if value < 0 else INK for value in values[chosen]]
     sheet.axis.hlines(places, zero, zero + values[chosen] * unit, colors=colours, linewidth=72 * LINE)
     sheet.axis.plot((zero, zero), (top, top + 1.15 * LINE * len(chosen)), color="0.6", linewidth=0.5)
     for index, y in zip(chosen, places):
         value, tip = values[index], zero + values[index] * unit
-        sheet.text(str(names[index]), EDGE, y, words, align="right", va="center_baseline")
+        sheet.text(str(names[int(index)]), EDGE, y, words, align="right", va="center_baseline")
         left, align = (tip + 0.05, "left") if value >= 0 else (tip - 0.65, "right")
         sheet.text(number(value), left, y, 0.6, align=align, va="center_baseline")
     return top + 1.15 * LINE * len(chosen) + 0.05

@@ -70,7 +70,7 @@ def _grid(sheet: Sheet, tiles: list[np.ndarray], columns: int, top: float, scale
     """Puts the tiles on the sheet, each below its number; where the last row ends."""
     tall, wide = tiles[0].shape[:2]
     room = sheet.width - 2 * EDGE
-    least = min(room, max(0.4, INCHES_A_PIXEL * wide))
+    least = min(2.0, max(0.4, INCHES_A_PIXEL * wide))
     columns = min(columns, int(room / least))
     across = max(least, min(0.9, room / min(columns, len(tiles))))
     down = min((across - GAP) * tall / wide, 3.0)

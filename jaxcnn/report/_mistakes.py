@@ -86,6 +86,9 @@ def _as_many(images, labels, predicted, confidence, files) -> None:
     counts = {what: len(values) for what, values in given.items() if values is not None}
     if len(set(counts.values())) > 1 or not len(images):
         raise ValueError(f"mistakes: {', '.join(f'{n} {what}' for what, n in counts.items())}; give as many, and some")
+    if confidence is not None and not (0 <= np.min(confidence) and np.max(confidence) <= 1 + 1e-6):
+        reach = f"[{np.min(confidence):.3g}, {np.max(confidence):.3g}]"
+        raise ValueError(f"mistakes: confidence lies in {reach}; give probabilities in [0, 1]")
 
 
 def _caption(i: int, labels, predicted, class_names, confidence, files) -> list[tuple[str, dict]]:

@@ -16,7 +16,7 @@ def image(name: str, what: str, value: Any) -> np.ndarray:
 
     Raises: TypeError for another dtype than uint8 or floats; ValueError for another shape or other numbers.
     """
-    value = np.asarray(value)
+    value = _array(name, what, value)
     if value.ndim not in (2, 3) or value.shape[2:] not in ((), (1,), (3,)) or 0 in value.shape:
         batch = f", one of a batch: {what}[0]" if value.ndim == 4 else ""
         raise ValueError(f"{name}: {what} is {describe(value)}; give (h, w), (h, w, 1) or (h, w, 3){batch}")
@@ -55,7 +55,7 @@ def numbers(name: str, what: str, value: Any, axes: Sequence[str]) -> np.ndarray
 
     Raises: TypeError if it holds no real numbers; ValueError for other axes, no number at all, NaN or infinity.
     """
-    value = np.asarray(value)
+    value = _array(name, what, value)
     ranks = {len(text.strip("(),").split(",")) for text in axes}
     if value.ndim not in ranks or 0 in value.shape:
         raise ValueError(f"{name}: {what} is {describe(value)}; give {' or '.join(axes)}, each axis at least 1")
@@ -83,3 +83,12 @@ def check_percentile(name: str, percentile: float) -> None:
     """Refuses what is no percentile above 0."""
     if not 0 < percentile <= 100:
         raise ValueError(f"{name}: percentile={percentile} must be above 0, and 100 at most")
+
+
+def _array(name: str, what: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{name}: {what} is a {type(value).__name__} of rows of several lengths; give one array"
+        ) from None

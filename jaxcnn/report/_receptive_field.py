@@ -78,8 +78,9 @@ def receptive_field(
 
 def _box(field: Field) -> tuple[int, int, int, int]:
     """First row and column, last row and column."""
-    corners = np.asarray(field)
-    if corners.shape != (2, 2) or not np.issubdtype(corners.dtype, np.integer):
+    pairs = len(field) == 2 and all(np.shape(corner) == (2,) for corner in field)
+    corners = np.asarray(field if pairs else 0.0)
+    if not np.issubdtype(corners.dtype, np.integer):
         raise ValueError(f"receptive_field: field={field}; give the first and last pixel, ((y, x), (y, x)), integers")
     if (corners[1] < corners[0]).any():
         raise ValueError(f"receptive_field: field={field} ends before it begins; give the first pixel, then the last")
@@ -133,7 +134,7 @@ def spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     ([1.0, 1.0], [1.0, 0.0], 0.0)
     """
     share = values / values.sum()
-    places = np.stack(np.mgrid[: values.shape[0], : values.shape[1]])  # (2, h, w)
+    places = np.indices(values.shape)  # (2, h, w)
     middle = (share * places).sum((1, 2))
     apart = places - middle[:, None, None]
     covariance = np.einsum("hw,ihw,jhw->ij", share, apart, apart)
@@ -146,7 +147,7 @@ def _draw_box(axis: Axes, shape: Sequence[int], box: tuple[int, int, int, int]) 
     """The box's sides within the image, and dashed along the border where it is cut."""
     low = [max(first, 0) - 0.5 for first in box[:2]]
     high = [min(last, size - 1) + 0.5 for last, size in zip(box[2:], shape)]
-    if low[0] > high[0] or low[1] > high[1]:
+    if low[0] >= high[0] or low[1] >= high[1]:
         return
     cut = [box[0] < 0, box[1] < 0, box[2] >= shape[0], box[3] >= shape[1]]
     (top, left), (bottom, right) = low, high
@@ -173,5 +174,7 @@ def _of_box(shape: Sequence[int], box: tuple[int, int, int, int]) -> str:
         "columns left": -left,
         "columns right": right + 1 - shape[1],
     }
-    parts = [f"{count} {where}" for where, count in beyond.items() if count > 0]
+    parts = [
+        f"{count} {where if count > 1 else where.replace('s ', ' ', 1)}" for where, count in beyond.items() if count > 0
+    ]
     return f"{words}; cut by {', '.join(parts)}" if parts else words

@@ -105,6 +105,9 @@ def _read(number: int, row: UnitRow) -> _Read:
     one = _Read(row, optimised, listed("examples", row.examples), listed("crops", row.crops))
     if not (one.optimised or one.count):
         raise ValueError(f"units: {what}, {row.name!r}, has no picture; give optimised, examples or crops")
+    for i, box in enumerate(row.boxes):
+        if np.shape(box) != (4,):
+            raise ValueError(f"units: {what}.boxes[{i}] is {box}; give (y0, x0, y1, x1)")
     for name, extra in (("crops", row.crops), ("boxes", row.boxes), ("captions", row.captions)):
         if len(extra) and len(extra) != len(one.examples) and (one.examples or name != "crops"):
             raise ValueError(
