@@ -28,7 +28,7 @@ def fitted(words: str, inches: float, *, size: float = SMALL, lines: int = 1, ke
     >>> fitted("holiday/2025/picture_0012.jpg", 0.9, keep="end")
     '…icture_0012.jpg'
     """
-    words = " ".join(words.split())
+    words = " ".join(words.encode(errors="replace").decode().split())  # file names may hold what is no UTF-8
     if keep == "end":
         return fitted(words[::-1], inches, size=size, lines=lines)[::-1]
     done: list[str] = []

@@ -25,6 +25,7 @@ def test_the_wrong_ones_are_shown_in_order():
 def test_names_confidence_and_files_are_written():
     files = [f"folder/{i}.png" for i in range(9)]
     figure = mistakes(IMAGES, LABELS, READ, class_names="abc", confidence=np.arange(9) / 10, files=files)
+    assert_fits_a_page(mistakes(IMAGES, LABELS, READ, files=["\udcff.png", "a\tb\n.png", *files[2:]]))
     assert words(figure)[1:7] == [
         "true: b",
         "read (10 %): c",
