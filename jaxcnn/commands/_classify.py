@@ -44,7 +44,7 @@ def classify(
     if not files or top < 1:
         raise ValueError(f"{len(files)} pictures, top={top}; give a file, a folder or -, and at least one class")
     if picture is not None:
-        _check_drawing(picture)
+        check_drawing(picture)
     if labels is not None:
         lines_of(labels)  # refuses what is no text, before the weights are read
     unreadable: list[str] = []
@@ -127,7 +127,7 @@ def _say_converted(seen: Sequence[Picture], grey: bool, console: Console) -> Non
         console.print(text, highlight=False, markup=False)
 
 
-def _check_drawing(to: Path) -> None:
+def check_drawing(to: Path) -> None:
     """Refuses a place or a kind of file that no picture can be written to."""
     from matplotlib.backend_bases import FigureCanvasBase
 

@@ -72,6 +72,19 @@ def _compiled(method, graph, options, state, arrays):
     return method(joined(graph, state), *arrays, **dict(options))
 
 
+def activation_shapes(model: Any, x: Array) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every activation for images x, in the order of computation; computes nothing.
+
+    Raises: ValueError if the model names none.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxcnn.models import LeNet5
+    >>> activation_shapes(LeNet5(rngs=nnx.Rngs(0)), jnp.ones((1, 28, 28, 1)))["pool2"]
+    (1, 5, 5, 16)
+    """
+    return shapes("activation_shapes", model, x)
+
+
 def shapes(name: str, model: Any, x: Array) -> dict[str, tuple[int, ...]]:
     """Shape of every named activation, in the order of computation; computes nothing.
 

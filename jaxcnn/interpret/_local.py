@@ -76,7 +76,9 @@ class Local:
         """The results for images that differ in rectangle `number`."""
         first = self.jaxpr.invars[0]
         patch = self.patches[first]
-        values = {first: x if patch is None else lax.dynamic_slice(x, self._at(patch.starts, number), self._shape(x, patch))}
+        values = {
+            first: x if patch is None else lax.dynamic_slice(x, self._at(patch.starts, number), self._shape(x, patch))
+        }
         for equation, step in zip(self.jaxpr.eqns, self.steps):
             if step is not None:
                 values.update(zip(equation.outvars, step(number, values)))
@@ -93,7 +95,9 @@ class Local:
             return None
         step, patch = self._local(equation, moved) if all(self.patches[atom] for atom in moved) else (None, None)
         self.patches.update(dict.fromkeys(equation.outvars, patch))
-        return step or (lambda number, values: bound(equation, [self._whole(a, number, values) for a in equation.invars]))
+        return step or (
+            lambda number, values: bound(equation, [self._whole(a, number, values) for a in equation.invars])
+        )
 
     def _local(self, equation: Any, moved: list[Any]) -> tuple[Any, Patch | None]:
         """How an operation is computed for a patch, and where the patch lies; (None, None) where it is not."""
@@ -139,7 +143,11 @@ class Local:
         seen = Patch(out.starts * stride - low, tuple((np.array(out.size) - 1) * stride + span))
         fill = FILLS[equation.primitive.name] * (1 if equation.params.get("largest", True) else -1)
         region = self._region(source, seen, fill)
-        changes = {"window": window.unpadded(), "space": seen.size} if "window" in equation.params else {"padding": ((0, 0),) * self.rank}
+        changes = (
+            {"window": window.unpadded(), "space": seen.size}
+            if "window" in equation.params
+            else {"padding": ((0, 0),) * self.rank}
+        )
 
         def step(number, values):
             return _bind(equation, [region(number, values), *map(self._read, equation.invars[1:])], changes)
@@ -188,7 +196,9 @@ class Local:
             return values[atom]
         if ("whole", atom) not in values:
             known = self.known[atom]
-            values["whole", atom] = lax.dynamic_update_slice(known, values[atom], self._at(patch.starts, number, known.ndim))
+            values["whole", atom] = lax.dynamic_update_slice(
+                known, values[atom], self._at(patch.starts, number, known.ndim)
+            )
         return values["whole", atom]
 
     def _fitted(self, starts: np.ndarray, stops: np.ndarray, space: Sequence[int]) -> Patch | None:
