@@ -6,8 +6,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from ._array import WeightFileError
 from ._cards import Card, card
-from ._files import WeightFileError, line_of
+from ._files import line_of
 
 NUMBERS = {"image_size", "resize", "range", "mean", "std", "published"}  # the fields of a card that are no texts
 
