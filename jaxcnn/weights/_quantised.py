@@ -5,8 +5,8 @@ bias, where it has one, is `.bias_q` with `.bias_scale`. Scales and zero points 
 
     weight = (q − zero_point) · scale        bias = bias_q · bias_scale
 
-The weight is given in PyTorch's layout as `<layer>.weight`, (out, in, *size) or (channels, 1, *size), the bias as `<layer>.bias`. So
-whoever reads the file needs to know of nothing else. Products are taken in float64 and rounded once, to float32.
+The weight is given in PyTorch's layout as `<layer>.weight`, (out, in, *size) or (channels, 1, *size), the bias as `<layer>.bias`.
+So whoever reads the file needs to know of nothing else. Products are taken in float64 and rounded once, to float32.
 
 Reference: Jacob et al., Quantization and training of neural networks for efficient integer-arithmetic-only inference (2018),
 equation 1.
@@ -102,10 +102,12 @@ class _Layer(NamedTuple):
         q, zero, scale = self._read("q", True), self._read("zero_point", True), self._read("scale", False)
         q = q.transpose(axes)  # (out, in, *size)
         each = lambda value: value.reshape(-1, *[1] * (q.ndim - 1))
-        return ((q - each(zero)) * each(scale)).astype(np.float32).reshape(q.shape)
+        with np.errstate(all="ignore"):  # NaN and infinite numbers are for `load` to refuse
+            return ((q - each(zero)) * each(scale)).astype(np.float32).reshape(q.shape)
 
     def _bias(self) -> np.ndarray:
-        return (self._read("bias_q", True) * self._read("bias_scale", False)).astype(np.float32)
+        with np.errstate(all="ignore"):
+            return (self._read("bias_q", True) * self._read("bias_scale", False)).astype(np.float32)
 
 
 def _axes(rank: int, depthwise: bool) -> tuple[int, ...]:
