@@ -1,6 +1,9 @@
 """`inspect`: what in a photograph decides, by every method side by side."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -20,11 +23,13 @@ from ._known import Known, class_names, known
 from ._network import Network
 from ._pictures import Picture, coloured, files_of, readable, sources
 
-STEPS = 20  # of the curves that judge a map
-SAMPLES, PATH, MASKS, CELLS = 16, 32, 500, 7  # noisy copies, steps of a path, masks of RISE, windows along a side
+STEPS = 7  # of the curves that judge a map
+SAMPLES, PATH, MASKS, CELLS = 8, 24, 240, 7  # noisy copies, steps of a path, masks of RISE, windows along a side
+THREADS = 2
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True)
+class Asked:
     """What the methods are given: key, model, images, one class an image, the layer of class activation maps."""
 
     key: Array
@@ -44,24 +49,31 @@ class Asked(NamedTuple):
         return max(1, min(self.x.shape[1:-1]) // CELLS)
 
 
-METHODS: dict[str, Callable[[Asked], Array]] = {
-    "gradient": lambda a: interpret.gradient(*a.plain),
-    "input_x_gradient": lambda a: interpret.input_x_gradient(*a.plain),
-    "smooth_grad": lambda a: interpret.smooth_grad(a.key, *a.plain, samples=SAMPLES),
-    "integrated_gradients": lambda a: interpret.integrated_gradients(*a.plain, steps=PATH),
-    "guided_backprop": lambda a: interpret.guided_backprop(*a.plain),
-    "deconvnet": lambda a: interpret.deconvnet(*a.plain),
-    "deep_lift": lambda a: interpret.deep_lift(*a.plain),
-    "lrp": lambda a: interpret.lrp(*a.plain),
-    "grad_cam": lambda a: interpret.grad_cam(*a.plain, layer=a.layer),
-    "grad_cam_plus_plus": lambda a: interpret.grad_cam_plus_plus(*a.plain, layer=a.layer),
-    "guided_grad_cam": lambda a: interpret.guided_grad_cam(*a.plain, layer=a.layer),
-    "score_cam": lambda a: interpret.score_cam(*a.plain, layer=a.layer),
-    "eigen_cam": lambda a: interpret.eigen_cam(a.model, a.x, layer=a.layer),
-    "occlusion": lambda a: interpret.occlusion(*a.plain, window=a.window),
-    "rise": lambda a: interpret.rise(a.key, *a.plain, masks=MASKS),
+class Method(NamedTuple):
+    """A method, and whether its program runs the network so often that optimising it pays."""
+
+    maps: Callable[[Asked], Array]
+    often: bool = False
+
+
+METHODS: dict[str, Method] = {
+    "gradient": Method(lambda a: interpret.gradient(*a.plain)),
+    "input_x_gradient": Method(lambda a: interpret.input_x_gradient(*a.plain)),
+    "smooth_grad": Method(lambda a: interpret.smooth_grad(a.key, *a.plain, samples=SAMPLES)),
+    "integrated_gradients": Method(lambda a: interpret.integrated_gradients(*a.plain, steps=PATH)),
+    "guided_backprop": Method(lambda a: interpret.guided_backprop(*a.plain)),
+    "deconvnet": Method(lambda a: interpret.deconvnet(*a.plain)),
+    "deep_lift": Method(lambda a: interpret.deep_lift(*a.plain)),
+    "lrp": Method(lambda a: interpret.lrp(*a.plain, rule=interpret.gamma_rule())),
+    "grad_cam": Method(lambda a: interpret.grad_cam(*a.plain, layer=a.layer)),
+    "grad_cam_plus_plus": Method(lambda a: interpret.grad_cam_plus_plus(*a.plain, layer=a.layer)),
+    "guided_grad_cam": Method(lambda a: interpret.guided_grad_cam(*a.plain, layer=a.layer)),
+    "score_cam": Method(lambda a: interpret.score_cam(*a.plain, layer=a.layer), often=True),
+    "eigen_cam": Method(lambda a: interpret.eigen_cam(a.model, a.x, layer=a.layer)),
+    "occlusion": Method(lambda a: interpret.occlusion(*a.plain, window=a.window)),
+    "rise": Method(lambda a: interpret.rise(a.key, *a.plain, masks=MASKS), often=True),
 }
-COMPLETE = {"input_x_gradient", "integrated_gradients", "deep_lift", "lrp"}  # those that are to add up to the output
+COMPLETE = ("input_x_gradient", "integrated_gradients", "deep_lift", "lrp")  # those that are to add up to the output
 
 
 class Found(NamedTuple):
@@ -167,33 +179,46 @@ def _asked(chosen: Known, seen, logits, names, target: str | None, layer: str | 
 
 
 def _computed(asked: Asked, methods: Sequence[str], console: Console) -> Found:
-    maps, refused, judged = {}, {}, []
-    for name in methods:
-        try:
-            with console.status(name):
-                values = METHODS[name](asked)
-                values = values if values.ndim == asked.x.ndim - 1 else values.sum(-1)  # (n, h, w)
-                judged.append(_judged(name, asked, values))
-        except ValueError as error:
-            if len(methods) == 1:
-                raise
-            refused[name] = str(error).partition("\n")[0]
-            continue
-        maps[name] = np.asarray(values)
-    if not maps:
-        raise ValueError("; ".join(refused.values()))
-    return Found(maps, refused, judged)
+    """The maps of all methods; two at a time, because what takes longest is to compile them.
+
+    Raises: ValueError if there is one method and it refuses, or none is left.
+    """
+    with console.status("compiling and running the methods"), ThreadPoolExecutor(THREADS) as pool:
+        # the longest first
+        waiting = {
+            name: pool.submit(_maps, name, asked) for name in sorted(methods, key=lambda name: not METHODS[name].often)
+        }
+        maps, refused = {}, {}
+        for name in methods:
+            try:
+                maps[name] = waiting[name].result()
+            except ValueError as error:
+                refused[name] = str(error).partition("\n")[0]
+        if not maps:
+            raise ValueError("; ".join(refused.values()))
+        return Found({name: np.asarray(values) for name, values in maps.items()}, refused, _judged(asked, maps))
 
 
-def _judged(name: str, asked: Asked, values: Array) -> tuple[str, ...]:
+def _maps(name: str, asked: Asked) -> Array:
+    """The map of each picture, `(n, h, w)`."""
+    with nullcontext() if METHODS[name].often else interpret.compiled_quickly():
+        values = METHODS[name].maps(asked)
+    return values if values.ndim == asked.x.ndim - 1 else values.sum(-1)
+
+
+def _judged(asked: Asked, maps: dict[str, Array]) -> list[tuple[str, ...]]:
     """Areas below the curves of deletion and insertion, and how far the sum is from the output, means over the pictures."""
-    areas = [
-        judge(*asked.plain[:2], values, asked.target, steps=STEPS).area
-        for judge in (interpret.deletion, interpret.insertion)
-    ]
-    error = interpret.completeness_error(*asked.plain[:2], values, asked.target) if name in COMPLETE else None
-    cells = (f"{float(area.mean()):.3f}" for area in areas)
-    return (name, *cells, "" if error is None else f"{float(error.mean()):.1%}")
+    count, n = len(maps), len(asked.x)
+    several = lambda v: jnp.tile(v, (count, *(1,) * (v.ndim - 1)))  # every picture for every method
+    x, target, values = several(asked.x), several(asked.target), jnp.concatenate(list(maps.values()))
+    with interpret.compiled_quickly():
+        judge = lambda name, **options: getattr(interpret, name)(asked.model, x, values, target, **options)
+        areas = [np.asarray(judge(name, steps=STEPS).area) for name in ("deletion", "insertion")]
+        errors = np.asarray(judge("completeness_error")).reshape(count, n)
+    rows = []
+    for name, error, *means in zip(maps, errors, *(area.reshape(count, n).mean(1) for area in areas)):
+        rows.append((name, *(f"{mean:.3f}" for mean in means), f"{error.mean():.1%}" if name in COMPLETE else ""))
+    return rows
 
 
 COLUMNS = ("method", "deletion (small is good)", "insertion (large is good)", "sum is off by")
@@ -230,11 +255,11 @@ def _write(to: Path, chosen: Known, seen: Sequence[Picture], logits, names, aske
         page.figure(figure, f"maps of {len(found.maps)} methods for {Path(one.name).name}")
     page.heading("How right the maps are" + (", mean over the pictures" if len(seen) > 1 else ""))
     page.text(
-        "Deletion: the area below the class's probability while the most important pixels go. Insertion: the same while they come "
-        "into a blurred picture. The last column says how far the sum of a map is from what it is to add up to.",
+        "Deletion: the area below the class's probability while the most important pixels go. Insertion: the same while they "
+        "come into a blurred picture. The last column says how far the sum of a map is from what it is to add up to.",
         "note",
     )
-    page.table(COLUMNS, found.judged)
+    page.table(COLUMNS, found.judged, total=False)
     for name, why in found.refused.items():
         page.text(f"{name} is not shown. {why}", "note")
     page.write(to)

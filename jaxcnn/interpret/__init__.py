@@ -3,6 +3,7 @@
 from ._capture import capture as capture
 from ._forward import activation_shapes as activation_shapes
 from ._forward import after as after
+from ._forward import compiled_quickly as compiled_quickly
 from ._forward import until as until
 from ._summary import Row as Row
 from ._summary import Summary as Summary

@@ -7,11 +7,12 @@ network, method and shape.
 """
 
 import inspect
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import Any
 
 import jax
@@ -64,12 +65,33 @@ def joined(graph: Any, state: Any) -> Forward:
 def run(method: Callable[..., Any], model: Any, /, *arrays: Any, **options: Hashable) -> Any:
     """`method(forward, *arrays, **options)`, compiled; the options are static."""
     graph, state = split(model)
-    return _compiled(method, graph, tuple(sorted(options.items())), state, arrays)
+    program = _once if _quick.get() else _compiled
+    return program(method, graph, tuple(sorted(options.items())), state, arrays)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _compiled(method, graph, options, state, arrays):
+@contextmanager
+def compiled_quickly() -> Iterator[None]:
+    """Programs that `run` begins within are not optimised by LLVM on CPU, where each is run once.
+
+    A gradient of SqueezeNet takes 0.9 s of processor time to compile and run so, not 2.8; it runs three times as long afterwards.
+    """
+    token = _quick.set(jax.default_backend() == "cpu")
+    try:
+        yield
+    finally:
+        _quick.reset(token)
+
+
+def _method(method, graph, options, state, arrays):
     return method(joined(graph, state), *arrays, **dict(options))
+
+
+_quick: ContextVar[bool] = ContextVar("quick", default=False)
+# before jax 0.12 the emitters that came first compile in a third of the time
+OLDER = {} if jax.__version_info__ >= (0, 12) else {"xla_cpu_use_fusion_emitters": False}
+UNOPTIMISED = OLDER | {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+_compiled = jax.jit(_method, static_argnums=(0, 1, 2))
+_once = jax.jit(_method, static_argnums=(0, 1, 2), compiler_options=UNOPTIMISED)
 
 
 def activation_shapes(model: Any, x: Array) -> dict[str, tuple[int, ...]]:
