@@ -13,7 +13,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.15rem; margin: 2rem 0 0.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #e3e3e6; text-align: right; }
-th:first-child, td:first-child { text-align: left; } tr:last-child td { font-weight: 600; } .plain tr:last-child td { font-weight: inherit; }
+th:first-child, td:first-child { text-align: left; } tr:last-child td { font-weight: 600; }
+.plain tr:last-child td { font-weight: inherit; }
 img { max-width: 100%; } .lead { font-size: 1.2rem; } .note { color: #6b6b70; font-size: 0.9rem; } code { font-size: 0.9em; }
 """
 
