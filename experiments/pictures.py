@@ -114,3 +114,17 @@ def numbers(axis: Axes, grid: np.ndarray, title: str = "", *, most: float | None
     axis.set_title(title, fontsize=8, pad=3)
     axis.set_xticks([])
     axis.set_yticks([])
+
+
+def thumbnails(images: np.ndarray, columns: int = 8) -> Figure:
+    """Small uint8 images `(n, h, w, c)`, row by row, each in a frame."""
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(WIDTH, rows * WIDTH / columns), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[len(images) :]:
+        axis.axis("off")
+    for axis, image in zip(axes, images):
+        axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
+        axis.set_xticks([])
+        axis.set_yticks([])
+    return figure
