@@ -61,7 +61,7 @@ class Config(Source):
 
 
 class Position(NamedTuple):
-    """Errors of the read-out in pixels, layer → one a seed; the test accuracy; the centres read from the first seed's last map."""
+    """Errors of the read-out in pixels, layer → one a seed; the test accuracy; what the first seed's last map reads."""
 
     errors: dict[str, np.ndarray]
     accuracy: np.ndarray | None
