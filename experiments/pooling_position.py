@@ -206,7 +206,7 @@ def _curves(config: Config, positions: dict[str, Position]) -> Figure:
                 range(len(means)), means, yerr=errors, marker="osv^D"[i], capsize=3, color=PALETTE[i], label=halving
             )
         axis.plot(halvings, CELL * 2.0**halvings, color="grey", linewidth=0.8, label="the cell alone")
-        guess = positions[f"none_{kind}"].errors["a_guess"].mean()
+        guess = next(iter(positions.values())).errors["a_guess"].mean()
         axis.axhline(guess, color="grey", linestyle=":", label="a guess")
         axis.set_xticks(range(config.stages + 2), ["pixels", *map(str, halvings[1:]), "mean"])
         axis.set(title=f"{kind} weights", xlabel="stages", yscale="log", ylim=(None, 1.3 * guess))
@@ -218,7 +218,9 @@ def _curves(config: Config, positions: dict[str, Position]) -> Figure:
 
 def _read_against_true(positions: dict[str, Position], true: np.ndarray) -> Figure:
     figure, ends = Figure(figsize=(9, 2.2), layout="constrained"), [true[:, 1].min(), true[:, 1].max()]
-    for i, (axis, halving) in enumerate(zip(figure.subplots(1, len(HALVINGS), sharey=True), HALVINGS)):
+    for i, (axis, halving) in enumerate(
+        zip(figure.subplots(1, len(HALVINGS), sharey=True, squeeze=False)[0], HALVINGS)
+    ):
         axis.plot(true[:, 1], positions[f"{halving}_trained"].read[:, 1], ".", color=PALETTE[i], markersize=2)
         axis.plot(ends, ends, color="grey", linewidth=0.8)
         axis.set_title(halving, fontsize=9)
