@@ -172,7 +172,7 @@ def line_detectors(x: Array) -> dict[str, Row]:
                 "own line": f"{answers[place]:.2f}",
                 "strongest other line": f"{np.delete(answers, place).max():.2f}",
                 "plain white": f"{abs(kernels[place].sum()):.2f}",
-                "correlation with brightness": f"{np.corrcoef(bright, answer)[0, 1]:.2f}",
+                "correlation with brightness": f"{np.corrcoef(bright, answer)[0, 1].round(2) + 0.0:.2f}",
             }
     return rows
 

@@ -37,10 +37,11 @@ from jaxcnn.train import run_folder
 from .comparison import command
 from .pictures import PALETTE, grey, numbers, options, photograph, reach, sheet, show
 
+_edge = lambda angle, operator: np.asarray(F.filters.edge_kernel(angle, operator=operator))
 TARGETS = {
-    "sobel": F.filters.edge_kernel(90, operator="sobel"),
-    "scharr": F.filters.edge_kernel(90, operator="scharr"),
-    **{f"edge_{angle}": F.filters.edge_kernel(angle) for angle in (22, 45, 70)},
+    "sobel": _edge(90, "sobel"),
+    "scharr": _edge(90, "scharr"),
+    **{f"edge_{angle}": _edge(angle, "prewitt") for angle in (22, 45, 70)},
 }
 METHODS = ("descent", "accelerated", "conjugate")
 NEAR = 1e-5  # share of the largest weight that counts as found

@@ -109,7 +109,7 @@ def numbers(axis: Axes, grid: np.ndarray, title: str = "", *, most: float | None
     axis.imshow(grid, cmap="RdBu_r", vmin=-most, vmax=most)
     for (row, column), value in np.ndenumerate(grid):
         dark = abs(value) > 0.6 * most
-        text = f"{value:.0f}" if float(value).is_integer() else f"{value:.2f}"
+        text = f"{value:.0f}" if float(value).is_integer() else f"{round(value, 2) + 0.0:.2f}"  # no −0.00
         axis.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else "black")
     axis.set_title(title, fontsize=8, pad=3)
     axis.set_xticks([])

@@ -98,8 +98,9 @@ def position_test(config: Config, data: ImageSet) -> dict[str, Position]:
     prepare, found = preparer(on_canvas, (config.canvas, config.canvas)), {}
     chosen = np.random.default_rng(config.seed).permutation(len(train))[:count]
     images, known = np.concatenate([train.images[chosen], test.images]), centres[chosen]
-    layer = nnx.jit(lambda model, pixels, name: capture(model, prepare(pixels))[1][name], static_argnums=2)
-    last = [f"stage_{i + 1}" for i in range(config.stages)]
+    layer = nnx.jit(lambda model, pixels, name: capture(model, prepare(pixels))[1][name], static_argnames="name")
+    read = lambda model, name: read_out(batched(partial(layer, name=name), model, images), known)
+    layers = [*(f"stage_{i + 1}" for i in range(config.stages)), "global_mean"]
     made_for = {"size": config.canvas, "width": config.width, "stages": config.stages, "halved": config.stages}
     alone = {"pixels": read_out(images / 255, known), "a_guess": np.tile(known.mean(0), (len(test), 1))}
     for halving in HALVINGS:
@@ -110,14 +111,12 @@ def position_test(config: Config, data: ImageSet) -> dict[str, Position]:
             "trained": [fitted.member(i) for i in range(config.seeds)],
         }
         for kind, members in networks.items():
-            of = lambda model, name: read_out(batched(lambda *given: layer(*given, name), model, images), known)
-            each = [alone | {name: of(model, name) for name in (*last, "global_mean")} for model in members]
+            each = [alone | {name: read(model, name) for name in layers} for model in members]
             errors = {
-                name: np.array([distance(one[name], true) for one in each])
-                for name in ("pixels", *last, "global_mean", "a_guess")
+                name: np.array([distance(one[name], true) for one in each]) for name in ("pixels", *layers, "a_guess")
             }
             accuracy = (fitted.test_logits.argmax(-1) == test.labels).mean(1) if kind == "trained" else None
-            found[f"{halving}_{kind}"] = Position(errors, accuracy, each[0][last[-1]])
+            found[f"{halving}_{kind}"] = Position(errors, accuracy, each[0][layers[-2]])
             print(f"{halving}_{kind} {found[f'{halving}_{kind}'].line}", flush=True)
     return found
 
