@@ -19,6 +19,7 @@ import numpy as np
 import tyro
 from flax import nnx
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from jaxcnn.data import ImageSet, Split, preparer
 from jaxcnn.interpret import capture
@@ -178,17 +179,19 @@ def _page(config: Config, data: ImageSet, positions: dict[str, Position], parts:
     test, true = placed(data.test, config.canvas, config.seed + 1)
     page.figure(thumbnails(test.images[:8]), "eight items on their canvas")
     page.heading("Error of a linear read-out of the centre")
+    errors = next(iter(positions.values())).errors
+    pixels, guess = (errors[name].mean() for name in ("pixels", "a_guess"))
     page.text(
-        "Mean distance in pixels, mean ± standard deviation over seeds. The cell alone: a reader who knows only in which cell of "
-        "the halved map the centre lies. What is below it tells more than the cell. A guess: the mean of all places."
+        f"Mean distance in pixels, mean ± standard deviation over seeds; {pixels:.2f} read from the pixels themselves. The cell alone: "
+        "a reader who knows only in which cell of the halved map the centre lies; what is below it tells more than the cell. "
+        f"A guess: the mean of all places, {guess:.2f}."
     )
     page.figure(_curves(config, positions), "error of the position against the number of stages")
-    columns = [name.replace("_", " ") for name in next(iter(positions.values())).errors]
+    columns = [name for name in errors if name not in ("pixels", "a_guess")]
     accuracy = lambda found: "" if found.accuracy is None else spread(found.accuracy)
-    rows = [
-        (name.replace("_", " "), *map(spread, one.errors.values()), accuracy(one)) for name, one in positions.items()
-    ]
-    page.table(("network", *columns, "accuracy"), rows)
+    cells = lambda found: [*(spread(found.errors[column]) for column in columns), accuracy(found)]
+    rows = [(name.replace("_", " "), *cells(found)) for name, found in positions.items()]
+    page.table(("network", *(column.replace("_", " ") for column in columns), "accuracy"), rows)
     page.heading(f"Column that is read against the true one, after {config.stages} stages of a trained network")
     page.figure(_read_against_true(positions, true), "read column against true column")
     parts_section(page, config, data, parts)
@@ -209,6 +212,9 @@ def _curves(config: Config, positions: dict[str, Position]) -> Figure:
         axis.axhline(guess, color="grey", linestyle=":", label="a guess")
         axis.set_xticks(range(config.stages + 2), ["pixels", *map(str, halvings[1:]), "mean"])
         axis.set(title=f"{kind} weights", xlabel="stages", yscale="log", ylim=(None, 1.3 * guess))
+        axis.yaxis.set_major_locator(FixedLocator([2.0**k for k in range(-3, 7)]))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.25, which="both")
     figure.axes[0].set_ylabel("error (pixels)")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
