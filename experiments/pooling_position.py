@@ -194,8 +194,8 @@ def _page(config: Config, data: ImageSet, positions: dict[str, Position], parts:
     pixels, guess = (errors[name].mean() for name in ("pixels", "a_guess"))
     page.text(
         f"Mean distance in pixels, mean ± standard deviation over seeds; {pixels:.2f} read from the pixels themselves. "
-        "The cell alone: a reader who knows only in which cell of the halved map the centre lies and says the mean of that cell's "
-        f"centres; what is below it tells more. A guess: the mean of all places, {guess:.2f}."
+        "The cell alone: a reader who knows only in which cell of the halved map the centre lies, and says the mean of that "
+        f"cell's centres; what is below it tells more. A guess: the mean of all places, {guess:.2f}."
     )
     page.figure(_curves(config, positions, true), "error of the position against the number of stages")
     columns = [name for name in errors if name not in ("pixels", "a_guess")]
