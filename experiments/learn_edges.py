@@ -90,6 +90,8 @@ def main(config: Config) -> None:
 
 def pictures(config: Config) -> tuple[np.ndarray, np.ndarray]:
     """A whole picture `(1, h, w, 1)` to draw, what each seed learns from `(seeds, n, h, w, 1)`, mean 0, deviation 1."""
+    if min(config.images, config.steps, config.seeds) < 1:
+        raise ValueError(f"images={config.images}, steps={config.steps}, seeds={config.seeds} must be 1 at least")
     random = [np.random.default_rng(seed) for seed in range(config.seed, config.seed + config.seeds)]
     if config.dataset is None:
         whole = np.asarray(grey(photograph(config.image, 320)), float)

@@ -74,6 +74,8 @@ def test_pictures_are_drawn_anew_and_standardised():
         assert whole.ndim == 4
     with pytest.raises(ValueError, match="images=5000 is more than the 1438 of digits"):
         pictures(Config(dataset="digits", images=5000))
+    with pytest.raises(ValueError, match="images=64, steps=12000, seeds=0 must be 1 at least"):
+        pictures(Config(seeds=0))
     with pytest.raises(ValueError, match="crop=2 must be from 3 to the 214 pixels"):
         pictures(Config(crop=2))
 

@@ -45,6 +45,14 @@ def test_read_out_of_a_dot_is_exact():
     np.testing.assert_allclose(nothing, np.tile(places[:250].mean(0) + 0.5, (50, 1)))
 
 
+def test_cell_alone_leaves_what_lies_within_a_cell():
+    from experiments.pooling_position import cell_alone, distance
+
+    points = np.random.default_rng(0).uniform(0, 8, (4000, 2))
+    assert cell_alone(points, 4) == pytest.approx(0.3826 * 4, rel=0.02)  # mean distance from the middle of a square
+    assert cell_alone(points, 8) == pytest.approx(distance(np.tile(points.mean(0), (4000, 1)), points))
+
+
 @pytest.mark.parametrize("parts", [2, 4])
 def test_shuffle_parts_moves_parts_whole(parts):
     from experiments.shuffled_parts import shuffle_parts
