@@ -43,9 +43,13 @@ ADDITIVE = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LrpRule:
-    """How a layer hands relevance on: `epsilon`, `gamma` (with γ) or `alpha_beta` (with β; α = 1 + β)."""
+    """How a layer hands relevance on: `epsilon_rule`, `gamma_rule` (with γ) or `alpha_beta_rule` (with β; α = 1 + β).
+
+    >>> LrpRule(gamma=0.25) == gamma_rule(0.25)
+    True
+    """
 
     gamma: float = 0.0
     beta: float | None = None
