@@ -101,7 +101,7 @@ def methods(config: Config) -> dict[str, Callable[[Any, Array, Array], Array]]:
         "input_x_gradient": share(interpret.input_x_gradient),
         "integrated_gradients": share(partial(interpret.integrated_gradients, steps=24)),
         "deep_lift": share(interpret.deep_lift),
-        "lrp": share(partial(interpret.lrp, rule=interpret.gamma_rule())),
+        "lrp": share(partial(interpret.lrp, rule=interpret.gamma_rule(0.25))),
         "grad_cam": partial(interpret.grad_cam, **cam),
         "grad_cam_plus_plus": partial(interpret.grad_cam_plus_plus, **cam),
         "guided_grad_cam": size(partial(interpret.guided_grad_cam, **cam)),

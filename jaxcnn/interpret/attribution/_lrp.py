@@ -56,7 +56,7 @@ class LrpRule:
     epsilon: float = 1e-9
 
 
-def epsilon_rule(epsilon: float = 1e-9) -> LrpRule:
+def epsilon_rule(epsilon: float) -> LrpRule:
     """The rule with ε > 0, which takes relevance from small sums.
 
     >>> epsilon_rule(0.1).epsilon
@@ -65,16 +65,16 @@ def epsilon_rule(epsilon: float = 1e-9) -> LrpRule:
     return LrpRule(epsilon=epsilon)
 
 
-def gamma_rule(gamma: float = 0.25, *, epsilon: float = 1e-9) -> LrpRule:
+def gamma_rule(gamma: float, *, epsilon: float = 1e-9) -> LrpRule:
     """The rule with γ ≥ 0.
 
-    >>> gamma_rule().gamma
+    >>> gamma_rule(0.25).gamma
     0.25
     """
     return LrpRule(gamma=gamma, epsilon=epsilon)
 
 
-def alpha_beta_rule(beta: float = 0.0, *, epsilon: float = 1e-9) -> LrpRule:
+def alpha_beta_rule(beta: float, *, epsilon: float = 1e-9) -> LrpRule:
     """The rule with β ≥ 0 and α = 1 + β; β = 0 hands on what speaks for the output alone.
 
     >>> alpha_beta_rule(1.0).beta
