@@ -251,7 +251,7 @@ def _page(config: Config, asked: list[Question], answers: list[Answer], shown: d
         )
         for one in answers
     ]
-    page.table(("method", "hits", f"hits of {small.sum()} small", "energy"), rows, total=False)
+    page.table(("method", "hits", f"hits of {small.sum()} small", "energy"), rows)
     for i, question in enumerate(asked[:SHOWN]):
         page.heading(f"{question.file}: {question.name}")
         page.figure(

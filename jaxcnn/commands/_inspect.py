@@ -259,7 +259,7 @@ def _write(to: Path, chosen: Known, seen: Sequence[Picture], logits, names, aske
         "come into a blurred picture. The last column says how far the sum of a map is from what it is to add up to.",
         "note",
     )
-    page.table(COLUMNS, found.judged, total=False)
+    page.table(COLUMNS, found.judged)
     for name, why in found.refused.items():
         page.text(f"{name} is not shown. {why}", "note")
     page.write(to)
