@@ -6,8 +6,8 @@ takes from the known map what its windows see, with the changed patch laid into 
 channels take the patches themselves. Where a patch is most of its map, or an operation is none of these, the patch is
 laid into the whole map and the rest of the network runs as it is.
 
-Rectangles are numbered. Where they begin is a table (rectangles, axes) for every patch, made in integers before anything runs; all
-patches of one map have the same size.
+Rectangles are numbered. Where they begin is a table (rectangles, axes) for every patch, made in integers before anything
+runs; all patches of one map have the same size.
 
 Reference: Nakandala, Kumar & Papakonstantinou, Incremental and approximate inference for faster occlusion-based deep CNN
 explanations (2019).
@@ -76,7 +76,9 @@ class Local:
         """The results for images that differ in rectangle `number`."""
         first = self.jaxpr.invars[0]
         patch = self.patches[first]
-        values = {first: x if patch is None else lax.dynamic_slice(x, self._at(patch.starts, number), self._shape(x, patch))}
+        values = {
+            first: x if patch is None else lax.dynamic_slice(x, self._at(patch.starts, number), self._shape(x, patch))
+        }
         for equation, step in zip(self.jaxpr.eqns, self.steps):
             if step is not None:
                 values.update(zip(equation.outvars, step(number, values)))
@@ -84,7 +86,7 @@ class Local:
         return jax.tree.unflatten(jax.tree.structure(self.shape), results)
 
     def _prepare(self, equation: Any):
-        """Runs an operation for the known images, and gives the step that runs it for changed ones; None where nothing changes."""
+        """Runs an operation for the known images; gives the step that runs it for changed ones, None where nothing changes."""
         results = bound(equation, [self._read(atom) for atom in equation.invars])
         self.known.update(zip(equation.outvars, results))
         moved = [atom for atom in equation.invars if self._moves(atom)]
@@ -93,7 +95,9 @@ class Local:
             return None
         step, patch = self._local(equation, moved) if all(self.patches[atom] for atom in moved) else (None, None)
         self.patches.update(dict.fromkeys(equation.outvars, patch))
-        return step or (lambda number, values: bound(equation, [self._whole(a, number, values) for a in equation.invars]))
+        return step or (
+            lambda number, values: bound(equation, [self._whole(a, number, values) for a in equation.invars])
+        )
 
     def _local(self, equation: Any, moved: list[Any]) -> tuple[Any, Patch | None]:
         """How an operation is computed for a patch, and where the patch lies; (None, None) where it is not."""
@@ -139,7 +143,8 @@ class Local:
         seen = Patch(out.starts * stride - low, tuple((np.array(out.size) - 1) * stride + span))
         fill = FILLS[equation.primitive.name] * (1 if equation.params.get("largest", True) else -1)
         region = self._region(source, seen, fill)
-        changes = {"window": window.unpadded(), "space": seen.size} if "window" in equation.params else {"padding": ((0, 0),) * self.rank}
+        ours, pairs = "window" in equation.params, ((0, 0),) * self.rank
+        changes = {"window": window.unpadded(), "space": seen.size} if ours else {"padding": pairs}
 
         def step(number, values):
             return _bind(equation, [region(number, values), *map(self._read, equation.invars[1:])], changes)
@@ -177,7 +182,9 @@ class Local:
         if atom in self.even:
             one = value[(slice(None), *(slice(1),) * self.rank)]
             return jnp.broadcast_to(one, (*one.shape[:1], *patch.size, *one.shape[self.rank + 1 :]))
-        return lax.dynamic_slice(value, self._at(patch.starts, number, value.ndim), self._shape(value, patch))
+        along = np.array(value.shape[1 : self.rank + 1]) > 1  # what is the same along an axis stays so
+        own = Patch(patch.starts * along, tuple(map(int, np.where(along, patch.size, 1))))
+        return lax.dynamic_slice(value, self._at(own.starts, number, value.ndim), self._shape(value, own))
 
     def _whole(self, atom: Any, number: Array, values: dict) -> Any:
         """A value for changed images with everything that does not change; it is kept."""
@@ -188,7 +195,9 @@ class Local:
             return values[atom]
         if ("whole", atom) not in values:
             known = self.known[atom]
-            values["whole", atom] = lax.dynamic_update_slice(known, values[atom], self._at(patch.starts, number, known.ndim))
+            values["whole", atom] = lax.dynamic_update_slice(
+                known, values[atom], self._at(patch.starts, number, known.ndim)
+            )
         return values["whole", atom]
 
     def _fitted(self, starts: np.ndarray, stops: np.ndarray, space: Sequence[int]) -> Patch | None:
