@@ -86,7 +86,7 @@ def test_missing_pixels_reach_what_sees_them(x):
 
 
 @pytest.mark.parametrize(
-    "name", ["squeezenet1_1", "cifar_resnet20", "mobilenet_v2", "densenet121", "shufflenet_v2_x0_5"]
+    "name", ["squeezenet1_1", "cifar_resnet20", "shufflenet_v2_x0_5"]
 )
 def test_occlusion_of_networks_equals_a_loop(name):
     model, size = models.create(name, num_classes=5, rngs=nnx.Rngs(0)), 48

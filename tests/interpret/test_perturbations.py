@@ -1,7 +1,6 @@
 """Occlusion, feature ablation, RISE and Score-CAM: captum in float64, published answers, loops, transformations, errors."""
 
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,6 @@ from jaxcnn import interpret as I
 from .test_attributions import Net
 from .twins import Twins, first, images, last
 
-PUBLISHED = Path(__file__).parents[2].parent / "shared/data/attribution_expected/expected.json"
 KEY = jax.random.key(0)
 TARGETS = np.array([4, 1])
 GROUPS = np.arange(63).reshape(9, 7) % 4 + 3
