@@ -218,12 +218,11 @@ def test_sanity_check_of_trained_weights_has_the_published_outcome(shared):
         "deconvnet": lambda model, x: I.deconvnet(model, x, 243),
     }
     found = {
-        name: I.sanity_check(method, model, x, key=KEY, layers=7, draw="normal") for name, method in methods.items()
+        name: I.sanity_check(method, model, x, key=KEY, layers=4, draw="normal") for name, method in methods.items()
     }
-    print(
-        {
-            name: (one.absolute.mean(1).round(2).tolist(), one.ssim.mean(1).round(2).tolist())
-            for name, one in found.items()
-        }
-    )
-    assert found["gradient"].layers[0] == "classifier.1"
+    assert found["gradient"].layers[:2] == ("classifier.1", "features.12.expand3x3")
+    kept = {name: one.absolute.mean() for name, one in found.items()}
+    assert max(kept["gradient"], kept["grad_cam"]) < 0.6  # here 0.44 and 0.30
+    assert min(kept["guided_backprop"], kept["deconvnet"]) > 0.9  # 0.98 both
+    alike = {name: one.ssim.mean() for name, one in found.items()}
+    assert max(alike["gradient"], alike["grad_cam"]) < 0.6 < 0.85 < min(alike["guided_backprop"], alike["deconvnet"])
