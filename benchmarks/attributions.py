@@ -107,13 +107,14 @@ def measure(
 def rows() -> dict[str, Row]:
     """Every method that both sides have."""
     count = (-(-(SIDE - WINDOW) // STRIDE) + 1) ** 2
-    covering = {"window": WINDOW, "stride": STRIDE, "batch": BATCH}
+    covering: Any = {"window": WINDOW, "stride": STRIDE, "batch": BATCH}
     passes = {"captum": 2.0, "captum batched": 2.0}
-    likely = lambda model, x: interpret.rise(KEY, model, x, TARGET, **LIKELY, batch=BATCH)
-    steps = {"steps": STEPS, "batch": 8}
+    likely: Any = {**LIKELY, "batch": BATCH}
+    steps: Any = {"steps": STEPS, "batch": 8}
+    rise = lambda model, x: interpret.rise(KEY, model, x, TARGET, **likely)
     found = {
         "occlusion": Row(lambda model, x: interpret.occlusion(model, x, TARGET, **covering), _both(_occlusion), count, passes),
-        "rise": Row(likely, {"torch": _rise, "torch channels last": _rise}, LIKELY["masks"], {"torch": 2.0}),
+        "rise": Row(rise, {"torch": _rise, "torch channels last": _rise}, LIKELY["masks"], {"torch": 2.0}),
         "gradient": Row(
             lambda model, x: interpret.gradient(model, x, TARGET), _captum("Saliency", abs=False), 1, {"captum": 1.0}
         ),
@@ -140,7 +141,7 @@ def _occlusion(batch: int) -> Rival:
     def run(network, x):
         from captum.attr import Occlusion
 
-        options = {"target": TARGET, "perturbations_per_eval": batch}
+        options: Any = {"target": TARGET, "perturbations_per_eval": batch}
         return Occlusion(network).attribute(x, (3, WINDOW, WINDOW), strides=(3, STRIDE, STRIDE), **options)[:, 0]
 
     return run
@@ -160,7 +161,8 @@ def _captum(method: str, **options: Any) -> dict[str, Rival]:
 def _grad_cam(network, x):
     from captum.attr import LayerGradCam
 
-    return LayerGradCam(network, network.features[12]).attribute(x, target=TARGET, relu_attributions=True)[:, 0]
+    found: Any = LayerGradCam(network, network.features[12]).attribute(x, target=TARGET, relu_attributions=True)
+    return found[:, 0]
 
 
 def _rise(network, x):
@@ -189,7 +191,7 @@ def _torch(function: Rival, name: str, arrays: dict[str, np.ndarray], x: jax.Arr
 
     from . import model_torch
 
-    network = model_torch.network(NETWORK, arrays).eval()
+    network: Any = model_torch.network(NETWORK, arrays).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.ReLU):
             module.inplace = False  # captum's hooks need what a ReLU was given

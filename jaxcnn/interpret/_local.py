@@ -175,7 +175,7 @@ class Local:
         """An operand of an operation without neighbours, for the patch."""
         if self._moves(atom):
             own = self.patches[atom]
-            return values[atom] if own.same(patch) else self._region(atom, patch)(number, values)
+            return values[atom] if own is not None and own.same(patch) else self._region(atom, patch)(number, values)
         value = self._read(atom)
         if jnp.ndim(value) <= self.rank or set(value.shape[1 : self.rank + 1]) == {1}:
             return value

@@ -85,9 +85,7 @@ def test_missing_pixels_reach_what_sees_them(x):
     np.testing.assert_allclose(found, np.stack([function(one) for one in changed(x)]), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "name", ["squeezenet1_1", "cifar_resnet20", "shufflenet_v2_x0_5"]
-)
+@pytest.mark.parametrize("name", ["squeezenet1_1", "cifar_resnet20", "shufflenet_v2_x0_5"])
 def test_occlusion_of_networks_equals_a_loop(name):
     model, size = models.create(name, num_classes=5, rngs=nnx.Rngs(0)), 48
     x, windows = jax.random.normal(KEY, (1, size, size, 3)), ((0, 0), (0, 32), (32, 0), (32, 32))

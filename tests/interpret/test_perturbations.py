@@ -66,12 +66,9 @@ def test_feature_ablation_equals_captum(own):
     ("x", "window 4x4: x", (4, 4), 1), ("x2", "window 4x4: x2", (4, 4), 1),
     ("x", "x window 2x3 stride 2x1", (2, 3), (2, 1)), ("x2", "x2 window 1x2 stride 1x2 (last row covered too)", (1, 2), (1, 2)),
 ])  # fmt: skip
-def test_occlusion_equals_the_published_answers(image, entry, window, stride):
-    if not PUBLISHED.exists():
-        pytest.skip("the published answers are not here")
-    answers = json.loads(PUBLISHED.read_text())[
-        "occlusion x, x2 (baseline 0; score drop, averaged over the windows covering a pixel)"
-    ]
+def test_occlusion_equals_the_published_answers(image, entry, window, stride, shared):
+    published = json.loads((shared / "data/attribution_expected/expected.json").read_text())
+    (answers,) = (published[name] for name in published if name.startswith("occlusion"))
     kernel, bias = jnp.ones((3, 3, 1, 2)), jnp.array([-50.0, -75.0])
     rows = jnp.tile(jnp.array([1.0] * 5 + [-1.0] * 3)[:, None], (1, 4))
     shown = {"x": jnp.arange(16.0), "x2": jnp.ones(16)}
