@@ -29,7 +29,7 @@ from jaxcnn.geometry import Window
 from ._replay import bound, replay
 from ._trace import ELEMENTWISE, _lax_conv
 
-MOST = 0.6  # share of a map above which a patch saves less than what it costs to cut out and lay in
+MOST = 0.4  # share of a map above which a patch saves less than what it costs to compile, cut out and lay in
 FILLS = {"jaxcnn_conv": 0, "conv_general_dilated": 0, "jaxcnn_total": 0, "jaxcnn_extreme": -np.inf}
 
 
