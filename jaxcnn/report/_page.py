@@ -14,6 +14,7 @@ h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.15rem; margin
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #e3e3e6; text-align: right; }
 th:first-child, td:first-child { text-align: left; } tr:last-child td { font-weight: 600; }
+.plain tr:last-child td { font-weight: inherit; }
 img { max-width: 100%; } .lead { font-size: 1.2rem; } .note { color: #6b6b70; font-size: 0.9rem; } code { font-size: 0.9em; }
 """
 
@@ -38,11 +39,12 @@ class Page:
         """A paragraph; `kind` is "", "lead" or "note"."""
         self.parts.append(f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table of text cells; the last row is set in bold."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, total: bool = True) -> None:
+        """A table of text cells; the last row is set in bold, unless it is no `total`."""
         row = lambda cells, tag: "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
         body = "".join(row(cells, "td") for cells in rows)
-        self.parts.append(f"<table><thead>{row(columns, 'th')}</thead><tbody>{body}</tbody></table>")
+        kind = "" if total else ' class="plain"'
+        self.parts.append(f"<table{kind}><thead>{row(columns, 'th')}</thead><tbody>{body}</tbody></table>")
 
     def figure(self, figure: Figure, description: str) -> None:
         """A picture, embedded as PNG."""
