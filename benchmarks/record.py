@@ -201,7 +201,30 @@ class ModelRecord(Throughput):
         return self.batch
 
 
-def write(file: IO[str] | None, record: ConvRecord | OperationRecord | LoopRecord | TrainRecord | ModelRecord) -> None:
+@dataclass(frozen=True)
+class AttributionRecord(Throughput):
+    """One way to explain an image: runs "ours" and its rivals; `images` go through the network for it."""
+
+    name: str
+    network: str
+    images: int
+    side: int
+    floors: dict[str, float]
+    others: float | None
+    runs: dict[str, Run]
+    machine: Machine
+    benchmark: str = "attributions"
+
+    @property
+    def work(self) -> int:
+        """Images of a call."""
+        return self.images
+
+
+Record = ConvRecord | OperationRecord | LoopRecord | TrainRecord | ModelRecord | AttributionRecord
+
+
+def write(file: IO[str] | None, record: Record) -> None:
     """Append one line and flush it, so that an interrupted run keeps what it measured."""
     if file is not None:
         print(json.dumps(asdict(record), separators=(",", ":")), file=file, flush=True)

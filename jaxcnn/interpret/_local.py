@@ -6,8 +6,8 @@ takes from the known map what its windows see, with the changed patch laid into 
 channels take the patches themselves. Where a patch is most of its map, or an operation is none of these, the patch is
 laid into the whole map and the rest of the network runs as it is.
 
-Rectangles are numbered. Where they begin is a table (rectangles, axes) for every patch, made in integers before anything runs; all
-patches of one map have the same size.
+Rectangles are numbered. Where they begin is a table (rectangles, axes) for every patch, made in integers before anything
+runs; all patches of one map have the same size.
 
 Reference: Nakandala, Kumar & Papakonstantinou, Incremental and approximate inference for faster occlusion-based deep CNN
 explanations (2019).
@@ -29,7 +29,7 @@ from jaxcnn.geometry import Window
 from ._replay import bound, replay
 from ._trace import ELEMENTWISE, _lax_conv
 
-MOST = 0.6  # share of a map above which a patch saves less than what it costs to cut out and lay in
+MOST = 0.4  # share of a map above which a patch saves less than what it costs to compile, cut out and lay in
 FILLS = {"jaxcnn_conv": 0, "conv_general_dilated": 0, "jaxcnn_total": 0, "jaxcnn_extreme": -np.inf}
 
 
@@ -86,7 +86,7 @@ class Local:
         return jax.tree.unflatten(jax.tree.structure(self.shape), results)
 
     def _prepare(self, equation: Any):
-        """Runs an operation for the known images, and gives the step that runs it for changed ones; None where nothing changes."""
+        """Runs an operation for the known images; gives the step that runs it for changed ones, None where nothing changes."""
         results = bound(equation, [self._read(atom) for atom in equation.invars])
         self.known.update(zip(equation.outvars, results))
         moved = [atom for atom in equation.invars if self._moves(atom)]
@@ -143,11 +143,8 @@ class Local:
         seen = Patch(out.starts * stride - low, tuple((np.array(out.size) - 1) * stride + span))
         fill = FILLS[equation.primitive.name] * (1 if equation.params.get("largest", True) else -1)
         region = self._region(source, seen, fill)
-        changes = (
-            {"window": window.unpadded(), "space": seen.size}
-            if "window" in equation.params
-            else {"padding": ((0, 0),) * self.rank}
-        )
+        ours, pairs = "window" in equation.params, ((0, 0),) * self.rank
+        changes = {"window": window.unpadded(), "space": seen.size} if ours else {"padding": pairs}
 
         def step(number, values):
             return _bind(equation, [region(number, values), *map(self._read, equation.invars[1:])], changes)
@@ -178,14 +175,16 @@ class Local:
         """An operand of an operation without neighbours, for the patch."""
         if self._moves(atom):
             own = self.patches[atom]
-            return values[atom] if own.same(patch) else self._region(atom, patch)(number, values)
+            return values[atom] if own is not None and own.same(patch) else self._region(atom, patch)(number, values)
         value = self._read(atom)
         if jnp.ndim(value) <= self.rank or set(value.shape[1 : self.rank + 1]) == {1}:
             return value
         if atom in self.even:
             one = value[(slice(None), *(slice(1),) * self.rank)]
             return jnp.broadcast_to(one, (*one.shape[:1], *patch.size, *one.shape[self.rank + 1 :]))
-        return lax.dynamic_slice(value, self._at(patch.starts, number, value.ndim), self._shape(value, patch))
+        along = np.array(value.shape[1 : self.rank + 1]) > 1  # what is the same along an axis stays so
+        own = Patch(patch.starts * along, tuple(map(int, np.where(along, patch.size, 1))))
+        return lax.dynamic_slice(value, self._at(own.starts, number, value.ndim), self._shape(value, own))
 
     def _whole(self, atom: Any, number: Array, values: dict) -> Any:
         """A value for changed images with everything that does not change; it is kept."""

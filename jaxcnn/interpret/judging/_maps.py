@@ -13,10 +13,11 @@ def maps(name: str, values: Any, space: tuple[int, ...] | None = None, n: int | 
 
     Raises: TypeError for what is not floating point, ValueError for NaN, infinity or another shape than that of the images.
     """
+    known = None if isinstance(values, jax.core.Tracer) else np.asarray(values)
     values = jnp.asarray(values)
     if not jnp.issubdtype(values.dtype, jnp.floating):
         raise TypeError(f"{name}: the attribution is {values.dtype}; give floating point")
-    if not isinstance(values, jax.core.Tracer) and not bool(jnp.isfinite(values).all()):
+    if known is not None and not np.isfinite(known).all():
         raise ValueError(f"{name}: the attribution has NaN or infinity; mend the method or the image first")
     rank = 2 if space is None else len(space)
     found = values.sum(-1) if values.ndim == rank + 2 else values
@@ -31,6 +32,7 @@ def boxes(name: str, given: Any, n: int, space: tuple[int, int]) -> Array | None
 
     Raises: ValueError for boxes without area or outside the image.
     """
+    known = None if isinstance(given, jax.core.Tracer) else np.asarray(given)
     given = jnp.asarray(given)
     if given.shape == (n, *space) and given.dtype == bool:
         return None
@@ -39,10 +41,9 @@ def boxes(name: str, given: Any, n: int, space: tuple[int, int]) -> Array | None
         raise ValueError(f"{name}: the regions are {given.dtype}{list(given.shape)}; give boxes {wanted}")
     given = given.astype(jnp.result_type(float))
     given = given if given.ndim == 3 else given.reshape(-1, 1, 4)
-    given = jnp.broadcast_to(given, (n, *given.shape[1:]))
-    if not isinstance(given, jax.core.Tracer):
-        _inside(name, np.asarray(given), space)
-    return given
+    if known is not None:
+        _inside(name, known, space)
+    return jnp.broadcast_to(given, (n, *given.shape[1:]))
 
 
 def _inside(name: str, given: np.ndarray, space: tuple[int, int]) -> None:
@@ -50,6 +51,6 @@ def _inside(name: str, given: np.ndarray, space: tuple[int, int]) -> None:
     h, w = space
     wrong = ~((0 <= y0) & (y0 < y1) & (y1 <= h) & (0 <= x0) & (x0 < x1) & (x1 <= w))
     if wrong.any():
-        worst = [float(v) for v in given[wrong][0]]
+        worst = [float(v) for v in given.reshape(-1, 4)[wrong.ravel()][0]]
         limits = f"0 ≤ y0 < y1 ≤ {h} and 0 ≤ x0 < x1 ≤ {w}"
         raise ValueError(f"{name}: box {worst} does not lie in the image of {h}×{w}; give (y0, x0, y1, x1), {limits}")

@@ -64,7 +64,8 @@ def sanity_check(
         x: images as the model takes them.
         key: draws the weights.
         mode: "cascading" leaves the layers above random, "independent" randomises one alone.
-        draw: "permute" shuffles the numbers of each parameter, "normal" draws them with its mean and standard deviation.
+        draw: "permute" shuffles the numbers of each parameter; "normal" draws them with its standard deviation, around 0 where
+            it is a kernel, around its mean where it is a vector, because scales around 0 would end the signal.
         layers: only so many, from the top; all by default.
 
     Raises: TypeError for a model that is no NNX module, ValueError for another word or a map with NaN.
@@ -134,7 +135,8 @@ def _drawn(key: Array, own: dict[tuple, Any], draw: Draw) -> dict[tuple, Any]:
         if draw == "permute":
             value = jax.random.permutation(one, value.ravel()).reshape(value.shape)
         else:
-            value = value.mean() + value.std() * jax.random.normal(one, value.shape, value.dtype)
+            middle = 0 if value.ndim > 1 else value.mean()
+            value = middle + value.std() * jax.random.normal(one, value.shape, value.dtype)
         drawn[path] = variable.replace(value)
     return drawn
 
