@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -119,22 +120,23 @@ def shapes(name: str, model: Any, x: Array) -> dict[str, tuple[int, ...]]:
     Raises: ValueError if the network has no taps.
     """
     graph, state = split(model)
-    x = jax.ShapeDtypeStruct(x.shape, x.dtype)
-    found = dict(_traced(graph, jax.tree.map(jax.typeof, state), x))
+    leaves, structure = jax.tree.flatten(jax.tree.map(jax.typeof, state))
+    found = dict(_traced(graph, structure, tuple(leaves), jax.ShapeDtypeStruct(x.shape, x.dtype)))
     if not found:
         raise ValueError(f"{name}: the model names no activation; its call takes no tap, or does not use it")
     return found
 
 
-def _traced(graph, state, x) -> list[tuple[str, tuple[int, ...]]]:
+@lru_cache(maxsize=64)  # tracing SqueezeNet takes 20 ms, its gradient 15
+def _traced(graph, structure, leaves, x) -> tuple[tuple[str, tuple[int, ...]], ...]:
     found: list[tuple[str, tuple[int, ...]]] = []
 
     def tap(name: str, value: Array) -> Array:
         found.append((name, value.shape))
         return value
 
-    jax.eval_shape(lambda state, x: joined(graph, state)(x, tap), state, x)
-    return found
+    jax.eval_shape(lambda state, x: joined(graph, state)(x, tap), jax.tree.unflatten(structure, leaves), x)
+    return tuple(found)
 
 
 def resolve(name: str, model: Any, x: Array, layer: str | None, *, space: bool = False) -> str:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from jaxcnn import functional as F
 
 from .._attribute import attribute, images
-from .._forward import reached, replaced, resolve
+from .._forward import reached, resolve
 from .._target import Target
 from ._rectified import _guided, rectified
 
@@ -116,13 +116,21 @@ def _guided_cam(forward, x: Array, score, *, layer: str, resize: str):
 
 def _sloped(forward, x: Array, score, layer: str):
     """A named activation, the gradient there, and the outputs."""
-    activation = reached(forward, x, layer)
+    shape = jax.eval_shape(lambda x: reached(forward, x, layer), x)
 
-    def summed(activation):
-        outputs = replaced(forward, x, layer)(activation)
-        return score(outputs).sum(), outputs
+    def summed(change):
+        found: list[Array] = []
 
-    slope, outputs = jax.grad(summed, has_aux=True)(activation)
+        def tap(name: str, value: Array) -> Array:
+            if name == layer:
+                found.append(value)
+                return value + change
+            return value
+
+        outputs = forward(x, tap)
+        return score(outputs).sum(), (found[0], outputs)
+
+    slope, (activation, outputs) = jax.grad(summed, has_aux=True)(jnp.zeros(shape.shape, shape.dtype))
     return activation, slope, outputs
 
 
