@@ -24,7 +24,7 @@ from ._network import Network
 from ._pictures import Picture, coloured, files_of, readable, sources
 
 STEPS = 7  # of the curves that judge a map
-SAMPLES, PATH, MASKS, CELLS = 8, 24, 240, 7  # noisy copies, steps of a path, masks of RISE, windows along a side
+SAMPLES, PATH, MASKS, CHANNELS, CELLS = 8, 24, 240, 64, 7  # copies, steps, masks, channels, windows along a side
 THREADS = 2
 
 
@@ -68,7 +68,7 @@ METHODS: dict[str, Method] = {
     "grad_cam": Method(lambda a: interpret.grad_cam(*a.plain, layer=a.layer)),
     "grad_cam_plus_plus": Method(lambda a: interpret.grad_cam_plus_plus(*a.plain, layer=a.layer)),
     "guided_grad_cam": Method(lambda a: interpret.guided_grad_cam(*a.plain, layer=a.layer)),
-    "score_cam": Method(lambda a: interpret.score_cam(*a.plain, layer=a.layer), often=True),
+    "score_cam": Method(lambda a: interpret.score_cam(*a.plain, layer=a.layer, most=CHANNELS), often=True),
     "eigen_cam": Method(lambda a: interpret.eigen_cam(a.model, a.x, layer=a.layer)),
     "occlusion": Method(lambda a: interpret.occlusion(*a.plain, window=a.window)),
     "rise": Method(lambda a: interpret.rise(a.key, *a.plain, masks=MASKS), often=True),

@@ -209,3 +209,20 @@ def test_feature_ablation_needs_groups_before_it_is_traced(x):
         jax.jit(lambda groups: I.feature_ablation(Net(), x, 0, groups=groups))(GROUPS)
     with pytest.raises(TypeError, match="groups are float64; give integers"):
         I.feature_ablation(Net(), x, 0, groups=GROUPS / 2)
+
+
+def test_score_cam_of_the_channels_that_vary_most_equals_a_loop(x):
+    model, most = Twins(), 3
+    activation, _ = I.after(model, x, "conv1")
+    order = np.argsort(-np.asarray(activation).var((1, 2)), 1)[:, :most]
+    found = I.score_cam(model, x, TARGETS, layer="conv1", resize=None, most=most)
+    all_of_them = I.score_cam(model, x, TARGETS, layer="conv1", resize=None, most=activation.shape[-1])
+    np.testing.assert_array_equal(all_of_them, I.score_cam(model, x, TARGETS, layer="conv1", resize=None))
+    maps = F.resize(activation, x.shape[1:-1])
+    low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
+    scaled = np.asarray((maps - low) / (high - low))
+    for i, chosen in enumerate(order):
+        score = np.array([model(x[i : i + 1] * scaled[i : i + 1, ..., k : k + 1])[0, TARGETS[i]] for k in chosen])
+        weight = np.exp(score - score.max()) / np.exp(score - score.max()).sum()
+        expected = np.maximum((np.asarray(activation)[i][..., chosen] * weight).sum(-1), 0)
+        np.testing.assert_allclose(found[i], expected, rtol=1e-3, atol=1e-5)

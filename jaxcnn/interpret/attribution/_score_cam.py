@@ -28,6 +28,7 @@ def score_cam(
     target: Target = None,
     *,
     layer: str | None = None,
+    most: int | None = None,
     probability: bool = False,
     resize: str | None = "linear",
     batch: int = 16,
@@ -39,6 +40,7 @@ def score_cam(
         x: images as the model takes them; a hidden pixel is 0.
         target: a class, one class an image, a tuple that indexes the output, or a function of it (default: the likeliest class).
         layer: name of the activation, or a pattern of which the deepest match counts; by default the deepest map.
+        most: use so many channels, those that vary most over each image; by default all.
         probability: score the softmax of the outputs, not the outputs; the weights are then almost alike.
         resize: how the map is enlarged to the image (`F.resize`'s methods); None keeps the layer's size.
         batch: images that go through the network at once, which bounds the memory.
@@ -51,13 +53,17 @@ def score_cam(
     """
     x = images("score_cam", x)
     layer = resolve("score_cam", model, x, layer, space=True)
-    options = {"layer": layer, "probability": bool(probability), "resize": resize}
+    most = None if most is None else counted("score_cam", "most", most)
+    options = {"layer": layer, "most": most, "probability": bool(probability), "resize": resize}
     return attribute("score_cam", _scored, model, x, target, batch=counted("score_cam", "batch", batch), **options)
 
 
-def _scored(forward, x: Array, score, *, layer: str, probability: bool, resize: str | None, batch: int):
+def _scored(forward, x: Array, score, *, layer: str, most: int | None, probability: bool, resize, batch: int):
     outputs, activation = forward(x, PLAIN), reached(forward, x, layer)
     score, axes = likely("score_cam", score, outputs, probability), tuple(range(1, x.ndim - 1))
+    if most is not None and most < activation.shape[-1]:
+        order = jnp.argsort(-activation.var(axes, keepdims=True), -1)[..., :most]
+        activation = jnp.take_along_axis(activation, order, -1)  # (n, *space, most)
 
     def behind(numbers: Array) -> Array:
         maps = F.resize(activation[..., numbers], x.shape[1:-1], method="linear")  # (n, *space, channels)
