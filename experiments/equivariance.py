@@ -79,21 +79,20 @@ def equivariance(name: str, layer: Layer, dtype: str, *, shifts: Sequence[int] =
     with jax.enable_x64(dtype == "float64"):
         x = jnp.asarray(random.normal(size=(layer.images, *layer.space, layer.c_in)), dtype)
         kernel = jnp.asarray(random.normal(size=(*layer.size, layer.c_in // layer.groups, layer.c_out)), dtype)
-        conv = jax.jit(partial(F.conv, groups=layer.groups), static_argnames=("padding_mode", "stride"))
-        run = lambda x, mode, stride=1: np.asarray(conv(x, kernel, padding_mode=mode, stride=stride), np.float64)
+        conv = partial(F.conv, kernel=kernel, groups=layer.groups)
+        run = jax.jit(lambda x: (conv(x, padding_mode="circular"), conv(x), conv(x, padding_mode="circular", stride=2)))
         options = {"groups": layer.groups, "padding_mode": "circular"}
         lowering = F.explain(F.conv, x.shape, kernel.shape, dtype=dtype, **options).chosen()
-        base = {mode: run(x, mode) for mode in ("circular", "zeros")} | {"strided": run(x, "circular", 2)}
-        largest = np.abs(base["circular"]).max()
+        before = [np.asarray(y, np.float64) for y in run(x)]
         rows = []
         for shift in shifts:
-            turned = jnp.roll(x, (shift,) * rank, axes)
-            away = lambda y, by: np.roll(y, (by,) * rank, axes)
-            zeros = np.abs(run(turned, "zeros") - away(base["zeros"], shift))
-            strided = run(turned, "circular", 2)
-            nearest = (np.abs(strided - away(base["strided"], by)).max() for by in {shift // 2, -(-shift // 2)})
-            circular = np.abs(run(turned, "circular") - away(base["circular"], shift)).max()
-            rows.append((circular, *_parts(zeros, layer, shift), *_by_parity(min(nearest), shift)))
+            around = [np.asarray(y, np.float64) for y in run(jnp.roll(x, (shift,) * rank, axes))]
+            differs = lambda i, by: np.abs(around[i] - np.roll(before[i], (by,) * rank, axes))
+            strided = min(differs(2, by).max() for by in (shift // 2, -(-shift // 2)))
+            rows.append(
+                (differs(0, shift).max(), *_parts(differs(1, shift), layer, shift), *_by_parity(strided, shift))
+            )
+    largest = np.abs(before[0]).max()
     return Equivariance(name, dtype, lowering, *(float(value) for value in np.max(rows, 0) / largest))
 
 
@@ -103,7 +102,8 @@ def invariance_of(downsample: str, padding_mode: str, *, seed: int = 0) -> float
     for block in model.blocks:
         block.conv.options = block.conv.options | {"padding_mode": padding_mode}
     x = jnp.asarray(np.random.default_rng(seed).normal(size=(8, 32, 32, 3)), jnp.float32)
-    logits = [np.asarray(model(jnp.roll(x, (by, by), (1, 2)), train=False)) for by in range(5)]
+    answer = jax.jit(lambda x: model(x, train=False))
+    logits = [np.asarray(answer(jnp.roll(x, (by, by), (1, 2)))) for by in range(5)]
     return float(max(np.abs(moved - logits[0]).max() for moved in logits) / np.abs(logits[0]).max())
 
 

@@ -105,12 +105,13 @@ def _eight_bits(x: Array) -> Array:
     return jnp.round(jnp.clip(x, 0, 1) * 255).astype(jnp.uint8)
 
 
-OCTAVES = tuple(2 ** (i / 2) for i in range(-4, 5))
+OCTAVES = tuple(2.0**i for i in (-2, -1, -0.5, 0, 0.5, 1, 2))
+DEGREES = (0, 15, 30, 45, 60, 90, 120, 150, 180)
 TRANSFORMATIONS = {
     "translation": Transformation(partial(geometric, moved), tuple(i / 2 for i in range(-8, 9)), "pixels right", 0),
-    "rotation": Transformation(partial(geometric, turned), tuple(range(-180, 181, 15)), "degrees", 0),
+    "rotation": Transformation(partial(geometric, turned), (*(-i for i in DEGREES[:0:-1]), *DEGREES), "degrees", 0),
     "scale": Transformation(partial(geometric, scaled), tuple(2 ** (i / 4) for i in range(-4, 5)), "times", 1, True),
-    "viewpoint": Transformation(partial(geometric, tilted), tuple(range(-60, 61, 10)), "degrees of tilt", 0),
+    "viewpoint": Transformation(partial(geometric, tilted), tuple(range(-60, 61, 15)), "degrees of tilt", 0),
     "brightness": Transformation(partial(photometric, A.brightness), OCTAVES, "times", 1, True),
     "gamma": Transformation(partial(photometric, gamma), OCTAVES, "exponent", 1, True),
     "contrast": Transformation(partial(photometric, A.contrast), OCTAVES, "times", 1, True),
