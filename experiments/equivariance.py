@@ -86,12 +86,10 @@ def equivariance(name: str, layer: Layer, dtype: str, *, shifts: Sequence[int] =
         before = [np.asarray(y, np.float64) for y in run(x)]
         rows = []
         for shift in shifts:
-            around = [np.asarray(y, np.float64) for y in run(jnp.roll(x, (shift,) * rank, axes))]
-            differs = lambda i, by: np.abs(around[i] - np.roll(before[i], (by,) * rank, axes))
-            strided = min(differs(2, by).max() for by in (shift // 2, -(-shift // 2)))
-            rows.append(
-                (differs(0, shift).max(), *_parts(differs(1, shift), layer, shift), *_by_parity(strided, shift))
-            )
+            after = [np.asarray(y, np.float64) for y in run(jnp.roll(x, (shift,) * rank, axes))]
+            circular, zeros = (_apart(after[i], before[i], shift) for i in (0, 1))
+            strided = min(_apart(after[2], before[2], by).max() for by in (shift // 2, -(-shift // 2)))
+            rows.append((circular.max(), *_parts(zeros, layer, shift), *_by_parity(strided, shift)))
     largest = np.abs(before[0]).max()
     return Equivariance(name, dtype, lowering, *(float(value) for value in np.max(rows, 0) / largest))
 
@@ -105,6 +103,12 @@ def invariance_of(downsample: str, padding_mode: str, *, seed: int = 0) -> float
     answer = jax.jit(lambda x: model(x, train=False))
     logits = [np.asarray(answer(jnp.roll(x, (by, by), (1, 2)))) for by in range(5)]
     return float(max(np.abs(moved - logits[0]).max() for moved in logits) / np.abs(logits[0]).max())
+
+
+def _apart(after: np.ndarray, before: np.ndarray, by: int) -> np.ndarray:
+    """What the outputs differ by when those from before are moved by so many pixels along all axes."""
+    axes = tuple(range(1, before.ndim - 1))
+    return np.abs(after - np.roll(before, (by,) * len(axes), axes))
 
 
 def _parts(difference: np.ndarray, layer: Layer, shift: int) -> tuple[float, float]:

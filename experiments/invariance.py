@@ -86,7 +86,8 @@ def main(config: Config) -> None:
     def more(page: Page, results: Mapping[str, tuple[Variant, Fitted]], run: Run) -> None:
         networks = {name: _trained(fitted, data) for name, (_, fitted) in results.items()} | published
         measured = _study(config, data.test, networks)
-        write(page, measured, data.test.images[0], config.method, len(data.test))
+        contrast = data.test.images[:50].std((1, 2, 3))
+        write(page, measured, data.test.images[contrast.argmax()], config.method, len(data.test))
         run.write_json("responses.json", jax.tree.map(np.ndarray.tolist, measured[:4]))
         lines.extend(measured.lines)
 

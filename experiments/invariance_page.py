@@ -125,13 +125,13 @@ def response_curves(measured: Mapping[str, Mapping[str, np.ndarray]], label: str
     rows = -(-(len(measured) + 1) // 3)
     figure = Figure(figsize=(9, 2.7 * rows), layout="constrained")
     axes = figure.subplots(rows, 3, squeeze=False).ravel()
-    lowest = min(float(values.mean(1).min()) for of_networks in measured.values() for values in of_networks.values())
     for axis, (name, of_networks) in zip(axes, measured.items()):
         transformation = TRANSFORMATIONS[name]
         for network, values in of_networks.items():
             _line(axis, transformation.amounts, values, network)
         _scale(axis, name, transformation)
-        axis.set_ylim(max(0.0, lowest - 0.05), 1.02)
+        lowest = min(float(values.mean(1).min()) for values in of_networks.values())
+        axis.set_ylim(max(0.0, lowest - 0.05), axis.get_ylim()[1])
         axis.grid(alpha=0.25)
     for axis in axes[0::3]:
         axis.set_ylabel(label, fontsize=9)
