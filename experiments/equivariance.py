@@ -94,9 +94,10 @@ def equivariance(name: str, layer: Layer, dtype: str, *, shifts: Sequence[int] =
     return Equivariance(name, dtype, lowering, *(float(value) for value in np.max(rows, 0) / largest))
 
 
-def invariance_of(downsample: str, padding_mode: str, *, seed: int = 0) -> float:
+def invariance_of(downsample: str, padding_mode: str, *, depth: int = 2, seed: int = 0) -> float:
     """Greatest change of an untrained plain network's logits when images move around a circle, as a share of the largest."""
-    model = models.create("plain", rngs=nnx.Rngs(seed), downsample=downsample, widths=(8, 16, 32), in_features=3)
+    options = {"downsample": downsample, "widths": (8, 16, 32), "depth": depth, "in_features": 3}
+    model = models.create("plain", rngs=nnx.Rngs(seed), **options)
     for block in model.blocks:
         block.conv.options = block.conv.options | {"padding_mode": padding_mode}
     x = jnp.asarray(np.random.default_rng(seed).normal(size=(8, 32, 32, 3)), jnp.float32)

@@ -88,7 +88,7 @@ def main(config: Config) -> None:
         measured = _study(config, data.test, networks)
         contrast = data.test.images[:50].std((1, 2, 3))
         write(page, measured, data.test.images[contrast.argmax()], config.method, len(data.test))
-        run.write_json("responses.json", jax.tree.map(np.ndarray.tolist, measured[:4]))
+        run.write_json("responses.json", jax.tree.map(np.ndarray.tolist, dict(zip(Measured._fields, measured[:4]))))
         lines.extend(measured.lines)
 
     prepare = preparer(data, seen_size(data))
@@ -181,8 +181,9 @@ def _published(file: Path, data: ImageSet) -> dict[str, Network]:
     if card is None:
         raise ValueError(f"no card is known for {file}")
     if card.classes != data.name or card.image_size != data.image_shape[:2]:
-        size = "×".join(map(str, card.image_size))
-        raise ValueError(f"weights: {card.name} is for {card.classes} of {size} pixels; the data are {data.name}")
+        sizes = ["×".join(map(str, size)) for size in (card.image_size, data.image_shape[:2])]
+        wanted = f"{card.name} is for {card.classes} of {sizes[0]} pixels"
+        raise ValueError(f"weights: {wanted}; the data are {data.name} of {sizes[1]}")
     model = weights.load(models.create(card.model, rngs=nnx.Rngs(0)), file, names=card.names)
     network = Network([model], _answering(weights.preparation(card)), np.zeros(1))
     right = _each(network, data.test.images).argmax(-1) == data.test.labels
