@@ -7,7 +7,7 @@ of the largest output.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +72,9 @@ class Equivariance(NamedTuple):
         )
 
 
-def equivariance(name: str, layer: Layer, dtype: str, *, shifts: Sequence[int] = (1, 2, 3, 4), seed: int = 0):
+def equivariance(
+    name: str, layer: Layer, dtype: str, *, shifts: Sequence[int] = (1, 2, 3, 4), seed: int = 0
+) -> Equivariance:
     """Measures one layer of random numbers with what runs it by default."""
     random, rank = np.random.default_rng(seed), len(layer.space)
     axes = tuple(range(1, rank + 1))
@@ -97,7 +99,7 @@ def equivariance(name: str, layer: Layer, dtype: str, *, shifts: Sequence[int] =
 def invariance_of(downsample: str, padding_mode: str, *, depth: int = 2, seed: int = 0) -> float:
     """Greatest change of an untrained plain network's logits when images move around a circle, as a share of the largest."""
     options = {"downsample": downsample, "widths": (8, 16, 32), "depth": depth, "in_features": 3}
-    model = models.create("plain", rngs=nnx.Rngs(seed), **options)
+    model: Any = models.create("plain", rngs=nnx.Rngs(seed), **options)
     for block in model.blocks:
         block.conv.options = block.conv.options | {"padding_mode": padding_mode}
     x = jnp.asarray(np.random.default_rng(seed).normal(size=(8, 32, 32, 3)), jnp.float32)

@@ -160,7 +160,7 @@ def agreement(answers: np.ndarray) -> np.ndarray:
 
 
 def _build(rngs: nnx.Rngs, *, pooling: str, **options: Any) -> nnx.Module:
-    model = models.create("plain", rngs=rngs, downsample="blur" if pooling == "blur" else "max", **options)
+    model: Any = models.create("plain", rngs=rngs, downsample="blur" if pooling == "blur" else "max", **options)
     if pooling == "max_blur":
         model.pools = nnx.List([None if pool is None else MaxBlurPool() for pool in model.pools])
     return model

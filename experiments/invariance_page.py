@@ -54,50 +54,52 @@ class Measured(NamedTuple):
 def write(page: Page, measured: Measured, picture: np.ndarray, method: str, images: int) -> None:
     """Adds the sections; `picture (h, w, c)` is the one that is shown transformed, `images` were measured."""
     page.heading("Does the answer stay?")
-    for name, values in measured.curves["translation"]["same"].items():
-        page.text(verdict(name, values))
+    page.text("A network that is invariant to translation changes no answer when the image moves.", "lead")
+    for name, of_metrics in measured.curves["translation"]["same"].items():
+        page.text(verdict(name, of_metrics))
     page.figure(strip(_examples(picture, method)), "one test image under each transformation")
+    page.text(
+        f"Beyond its border an image is reflected. Between the pixels it is read by {method} interpolation, which blurs it a "
+        "little, so that a shift by half a pixel is two changes.",
+        "note",
+    )
     for metric, label in METRICS.items():
         page.heading(f"{label[0].upper()}{label[1:]} against each transformation, {images:,} test images")
         curves = {name: of_metrics[metric] for name, of_metrics in measured.curves.items()}
         page.figure(response_curves(curves, label), f"{label} against each transformation")
-        page.table(
-            ("share with the same answer" if metric == "same" else label, *map(_words, measured.accuracy)),
-            _rows(curves),
-        )
+        if metric == "same":
+            page.table(("share with the same answer", *map(_words, measured.accuracy)), _rows(curves))
     page.heading("Consistency: do two random shifts of an image get the same class?")
     columns = ("network", "test accuracy", "shifted around a circle", "with a reflected border")
     shown = (measured.accuracy, measured.circular, measured.reflected)
     page.table(columns, [(_words(name), *(_spread(of[name]) for of in shown)) for name in measured.accuracy])
-    page.heading("Is a convolution equivariant?")
-    page.text(
-        "Greatest difference of conv(shift x) and shift conv(x), as a share of the largest output, over shifts by 1 to 4."
-    )
-    columns = (
-        "convolution",
-        "dtype",
-        "run by",
-        "circular",
-        "zeros: inside",
-        "at the border",
-        "stride 2: even",
-        "odd shifts",
-    )
-    page.table(columns, [(*layer[:3], *map(_share, layer[3:])) for layer in measured.layers])
-    page.text("Greatest change of the logits of an untrained network when its images move around a circle:")
-    page.table(
-        ("network", "share of the largest"), [(name, _share(value)) for name, value in measured.unstrided.items()]
-    )
+    _convolutions(page, measured)
 
 
 def verdict(name: str, same: np.ndarray) -> str:
-    """How many answers change when images move to the right: same `(amounts, members)` of the translation."""
+    """How many answers change when images move to the right: same `(amounts, members)` of the translation.
+
+    >>> verdict("max", np.full((17, 2), 0.75))
+    'max: moved by half a pixel, by one and by four, 25.0 %, 25.0 % and 25.0 % of the images get another answer.'
+    """
     amounts = TRANSFORMATIONS["translation"].amounts
     half, one, four = (100 * (1 - same[amounts.index(by)].mean()) for by in (0.5, 1, 4))
-    return (
-        f"{_words(name)}: {half:.1f} % of the answers change when the image moves by half a pixel, {one:.1f} % by one, "
-        f"{four:.1f} % by four. A network that were invariant to translation would change none."
+    moves = "moved by half a pixel, by one and by four"
+    return f"{_words(name)}: {moves}, {half:.1f} %, {one:.1f} % and {four:.1f} % of the images get another answer."
+
+
+def _convolutions(page: Page, measured: Measured) -> None:
+    page.heading("Is a convolution equivariant?")
+    page.text(
+        "Greatest difference of conv(shift x) and shift conv(x) over shifts by 1 to 4 pixels, as a share of the largest output. "
+        "Images move around a circle; 0 means the same bits."
     )
+    parts = ("circular", "zeros: inside", "at the border", "stride 2: even", "odd shifts")
+    rows = [(*layer[:3], *map(_share, layer[3:])) for layer in measured.layers]
+    page.table(("convolution", "dtype", "run by", *parts), rows)
+    page.text("Greatest change of the logits of an untrained network when its images move around a circle:")
+    shares = [(name, _share(value)) for name, value in measured.unstrided.items()]
+    page.table(("network", "share of the largest"), shares)
 
 
 def strip(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:

@@ -75,7 +75,9 @@ def warp(images: Array, homography: Array, method: str) -> Array:
     return _eight_bits(F.grid_sample(_floats(images), grid, method=method, padding_mode="reflection"))
 
 
-def geometric(homography: Callable[[float, int], np.ndarray], images: np.ndarray, amount: float, method: str):
+def geometric(
+    homography: Callable[[float, int], np.ndarray], images: np.ndarray, amount: float, method: str
+) -> np.ndarray:
     """The images under the homography of that amount."""
     return np.asarray(warp(jnp.asarray(images), jnp.asarray(homography(amount, images.shape[2])), method))
 
@@ -86,7 +88,7 @@ def lit(change: Callable[[Array, Array], Array], images: Array, amount: Array) -
     return _eight_bits(change(_floats(images), amount))
 
 
-def photometric(change: Callable[[Array, Array], Array], images: np.ndarray, amount: float, method: str):
+def photometric(change: Callable[[Array, Array], Array], images: np.ndarray, amount: float, method: str) -> np.ndarray:
     """The images with their colours changed by that amount."""
     del method
     return np.asarray(lit(change, jnp.asarray(images), jnp.float32(amount)))
@@ -108,7 +110,7 @@ def _eight_bits(x: Array) -> Array:
 OCTAVES = tuple(2.0**i for i in (-2, -1, -0.5, 0, 0.5, 1, 2))
 DEGREES = (0, 15, 30, 45, 60, 90, 120, 150, 180)
 TRANSFORMATIONS = {
-    "translation": Transformation(partial(geometric, moved), tuple(i / 2 for i in range(-8, 9)), "pixels right", 0),
+    "translation": Transformation(partial(geometric, moved), tuple(i / 2 for i in range(-8, 9)), "px to the right", 0),
     "rotation": Transformation(partial(geometric, turned), (*(-i for i in DEGREES[:0:-1]), *DEGREES), "degrees", 0),
     "scale": Transformation(partial(geometric, scaled), tuple(2 ** (i / 4) for i in range(-4, 5)), "times", 1, True),
     "viewpoint": Transformation(partial(geometric, tilted), tuple(range(-60, 61, 15)), "degrees of tilt", 0),

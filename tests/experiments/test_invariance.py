@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -150,10 +151,10 @@ def test_max_blur_pool_blurs_the_maximum_of_every_pixel():
     largest = np.max([padded[:, i : i + 6, j : j + 6] for i in (0, 1) for j in (0, 1)], 0)
     wide = np.pad(largest, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
     weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
-    blurred = sum(weights[i, j] * wide[:, i : i + 6, j : j + 6] for i in range(3) for j in range(3))
+    blurred = np.sum([weights[i, j] * wide[:, i : i + 6, j : j + 6] for i in range(3) for j in range(3)], 0)
     found = invariance.MaxBlurPool()(jnp.asarray(x, jnp.float32))
     np.testing.assert_allclose(found, blurred[:, ::2, ::2], rtol=1e-5, atol=1e-6)
-    model = invariance._build(nnx.Rngs(0), pooling="max_blur", widths=(4, 4, 4), in_features=1)
+    model: Any = invariance._build(nnx.Rngs(0), pooling="max_blur", widths=(4, 4, 4), in_features=1)
     assert [type(pool).__name__ for pool in model.pools] == ["MaxBlurPool", "MaxBlurPool", "NoneType"]
 
 
