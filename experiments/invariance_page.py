@@ -105,8 +105,9 @@ def _convolutions(page: Page, measured: Measured) -> None:
 def strip(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """A row a transformation: label of the amount → picture `(h, w, c)` of 8 bits."""
     columns = max(map(len, rows.values()))
-    figure = Figure(figsize=(9, 1.32 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(9, 1.36 * len(rows)))
     axes = figure.subplots(len(rows), columns, squeeze=False)
+    figure.subplots_adjust(0.04, 0.005, 0.995, 0.975, 0.05, 0.2)
     for axis in axes.flat:
         axis.set_axis_off()
     for row, (name, pictures) in zip(axes, rows.items()):
