@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,8 +59,8 @@ class Config(Options):
     """Images a step."""
     widths: tuple[int, ...] = (8, 16, 32, 64)
     """Channels of each stage."""
-    method: str = "cubic"
-    """Interpolation of moved pictures: cubic or linear."""
+    method: Literal["cubic", "linear"] = "cubic"
+    """Interpolation of moved pictures."""
     shifts: int = 8
     """Random shifts of each image whose answers are compared for the consistency."""
     weights: Path | None = None
@@ -78,7 +78,11 @@ class Network(NamedTuple):
 def main(config: Config) -> None:
     """Trains the variants, measures the responses, writes the page, prints a line a layer and then a variant."""
     data, made_for = load_part(config)
-    each = max(1, config.test_images // len(data.class_names))
+    least = {"test_images": len(data.class_names), "shifts": 2}  # an image a class, a pair of shifts
+    for what, count in least.items():
+        if getattr(config, what) < count:
+            raise ValueError(f"{what}={getattr(config, what)} must be at least {count}")
+    each = config.test_images // len(data.class_names)
     data = replace(data, test=data.test.first_of_each_class(each))
     published = {} if config.weights is None else _published(config.weights, data)
     lines: list[str] = []

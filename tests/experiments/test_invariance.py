@@ -191,3 +191,11 @@ def test_invariance_refuses_weights_that_do_not_fit(tmp_path, shared):
     file = shared / "data/weights/resnet_cifar10/resnet20-12fca82f.npz"
     with pytest.raises(ValueError, match="idelbayev is for cifar10 of 32×32 pixels; the data are digits of 8×8"):
         invariance.main(Config(**SHORT, weights=file, runs=tmp_path))
+
+
+@pytest.mark.parametrize(("option", "least"), [({"shifts": 1}, 2), ({"test_images": 9}, 10)])
+def test_invariance_refuses_too_few_before_it_trains(option, least, tmp_path):
+    ((what, value),) = option.items()
+    with pytest.raises(ValueError, match=f"{what}={value} must be at least {least}"):
+        invariance.main(Config(**{**SHORT, **option}, runs=tmp_path))
+    assert not list(tmp_path.iterdir())
