@@ -17,7 +17,7 @@ from rich.console import Console
 from jaxcnn.augment import random_affine
 from jaxcnn.data import ImageSet, Prepare, load, preparer
 from jaxcnn.interpret import summarise
-from jaxcnn.report import Variant, comparison_page
+from jaxcnn.report import Page, Variant, comparison_page
 from jaxcnn.train import (
     CheckpointError,
     Checkpoints,
@@ -84,6 +84,9 @@ class Contender(NamedTuple):
     mirrored: bool = False
 
 
+More = Callable[[Page, Mapping[str, tuple[Variant, Fitted]], Run], None]
+
+
 def compare(
     name: str,
     question: str,
@@ -93,8 +96,11 @@ def compare(
     source: str,
     *,
     pictures: Mapping[str, Figure] = MappingProxyType({}),
+    more: More = lambda page, results, run: None,
 ) -> dict[str, tuple[Variant, Fitted]]:
     """Trains every contender, prints a line for each, and writes the run folder with a page.
+
+    `more` adds to the page, and to the folder of the run, what is measured on the trained networks.
 
     Raises: ValueError for a variant that is not there, DivergedError, Stopped, CheckpointError.
     """
@@ -110,7 +116,9 @@ def compare(
             run.write_parameters(fitted.variables, f"{one}.safetensors")
         variants = [variant for variant, _ in results.values()]
         notes = (f"{data.source}: {len(data.train):,} training and {len(data.test):,} test images.", f"{options}")
-        comparison_page(question, notes, variants, pictures=pictures).write(run.path / "report.html")
+        page = comparison_page(question, notes, variants, pictures=pictures)
+        more(page, results, run)
+        page.write(run.path / "report.html")
     print(f"report: {run.path / 'report.html'}")
     print(*(f"{name}/{variant.line}" for variant in variants), sep="\n")
     return results
