@@ -34,6 +34,8 @@ from jaxcnn.train import (
 )
 from jaxcnn.train.progress import progress
 
+from .pictures import options as in_words
+
 
 @dataclass(frozen=True)
 class Source:
@@ -115,7 +117,10 @@ def compare(
             results[one] = _variant(one, contender, data, fitted), fitted
             run.write_parameters(fitted.variables, f"{one}.safetensors")
         variants = [variant for variant, _ in results.values()]
-        notes = (f"{data.source}: {len(data.train):,} training and {len(data.test):,} test images.", f"{options}")
+        notes = (
+            f"{data.source}: {len(data.train):,} training and {len(data.test):,} test images.",
+            f"{in_words(options)}.",
+        )
         page = comparison_page(question, notes, variants, pictures=pictures)
         more(page, results, run)
         page.write(run.path / "report.html")
