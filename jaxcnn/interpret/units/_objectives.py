@@ -163,6 +163,6 @@ def squares(activation: Array, data: Data) -> Array:
 
 
 def _index(name: str, index: Any, count: int, where: str) -> int:
-    if not isinstance(index, Integral) or not 0 <= index < count:
+    if not isinstance(index, Integral) or not 0 <= int(index) < count:
         raise ValueError(f"{name}: index={index} is no channel of {where}; use 0 to {count - 1}")
     return int(index)

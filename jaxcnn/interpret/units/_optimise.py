@@ -169,7 +169,8 @@ def _advanced(
     def body(moving: Moving) -> Moving:
         gradient = jax.grad(loss)(moving.parameters, moving.step)
         updates, moments = optax.scale_by_adam().update(gradient, moving.moments)
-        return Moving(moving.step + 1, moving.parameters - rate * updates, moments)
+        moved = jax.tree.map(lambda p, u: p - rate * u, moving.parameters, updates)
+        return Moving(moving.step + 1, moved, moments)
 
     return jax.lax.while_loop(lambda moving: moving.step < end, body, moving)
 

@@ -39,8 +39,9 @@ class Robust:
     def __call__(self, key: Array, images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
         edges = ((0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0))
         padded = jnp.pad(images, edges, constant_values=GREY)
-        amounts = {"degrees": self.degrees, "translate": self.jitter, "scale": self.scale}
-        return random_affine(key, padded, **amounts, fill=GREY) if any(amounts.values()) else padded
+        if not (self.degrees or self.jitter or self.scale):
+            return padded
+        return random_affine(key, padded, degrees=self.degrees, translate=self.jitter, scale=self.scale, fill=GREY)
 
 
 ROBUST = Robust()
