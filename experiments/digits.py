@@ -147,9 +147,13 @@ def result(config: Config, data: ImageSet, fitted: Fitted, summary: Summary, pre
     kernel = next((leaf for leaf in (getattr(model, name, None) for name in ("conv1", "c1")) if leaf is not None), None)
     seconds = sum(record.seconds for record in fitted.records)
     curve = lambda name: np.array([getattr(record, name) for record in fitted.records])
+    shape = "×".join(map(str, data.image_shape))
+    options = ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in vars(config).items() if value is not None
+    )
     notes = (
-        f"{data.source}: {len(data.train):,} training and {len(data.test):,} test images of {data.image_shape}.",
-        f"{config.model}, {config.seeds} seeds trained together for {len(fitted.records)} epochs in {seconds:.0f} s; {config}",
+        f"{data.source}: {len(data.train):,} training and {len(data.test):,} test images of {shape}.",
+        f"{config.model}, seeds {config.seeds}, trained for {len(fitted.records)} epochs in {seconds:.0f} s; {options}",
     )
     return Result(
         title=f"{config.model} on {config.dataset}",

@@ -1,4 +1,4 @@
-"""The command line: `python -m jaxcnn classify | evaluate | summary | models`, one command a file.
+"""The command line: `python -m jaxcnn classify | evaluate | units | summary | models`, one command a file.
 
 What the user can mend is one line on standard error and exit code 1.
 """
@@ -23,8 +23,10 @@ def main(arguments: Sequence[str] | None) -> None:
     from ._evaluate import evaluate
     from ._models import models
     from ._summary import summary
+    from ._units import units
 
     commands = {"classify": classify, "evaluate": evaluate, "summary": summary, "models": models}
+    commands["units"] = units
     keep_memory()
     name = next(iter(arguments if arguments is not None else sys.argv[1:]), "")
     try:

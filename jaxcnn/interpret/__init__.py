@@ -12,6 +12,7 @@ from .attribution import deconvnet as deconvnet
 from .attribution import deep_lift as deep_lift
 from .attribution import eigen_cam as eigen_cam
 from .attribution import epsilon_rule as epsilon_rule
+from .attribution import feature_ablation as feature_ablation
 from .attribution import gamma_rule as gamma_rule
 from .attribution import grad_cam as grad_cam
 from .attribution import grad_cam_plus_plus as grad_cam_plus_plus
@@ -21,7 +22,19 @@ from .attribution import guided_grad_cam as guided_grad_cam
 from .attribution import input_x_gradient as input_x_gradient
 from .attribution import integrated_gradients as integrated_gradients
 from .attribution import lrp as lrp
+from .attribution import occlusion as occlusion
+from .attribution import rise as rise
+from .attribution import score_cam as score_cam
 from .attribution import smooth_grad as smooth_grad
+from .judging import Curve as Curve
+from .judging import SanityCheck as SanityCheck
+from .judging import completeness_error as completeness_error
+from .judging import deletion as deletion
+from .judging import energy_in_box as energy_in_box
+from .judging import insertion as insertion
+from .judging import pointing_game as pointing_game
+from .judging import sanity_check as sanity_check
+from .judging import sensitivity_n as sensitivity_n
 from .units import Channel as Channel
 from .units import Direction as Direction
 from .units import Ellipse as Ellipse

@@ -23,6 +23,7 @@ def attribute(
     kind, classes = parted(name, target)
     result, outputs = run(_scored, model, x, classes, *arrays, name=name, formula=formula, meant=kind, **options)
     check_range(name, outputs, classes)
+    finite(name, outputs, "the model's output")
     return finite(name, result)
 
 
@@ -64,17 +65,21 @@ def counted(name: str, what: str, value: Any, *, least: int = 1) -> int:
     return int(value)
 
 
-def finite(name: str, result: Any) -> Any:
-    """The result, if it holds no NaN and no infinity; traced results are not looked at.
+def finite(name: str, result: Any, what: str = "the result") -> Any:
+    """The result, if it holds no NaN and no infinity; what is traced is not looked at.
 
     Raises: ValueError.
     """
     for part in jax.tree.leaves(result):
-        if isinstance(part, jax.core.Tracer) or bool(jnp.isfinite(part).all()):
+        if (
+            isinstance(part, jax.core.Tracer)
+            or not jnp.issubdtype(part.dtype, jnp.inexact)
+            or bool(jnp.isfinite(part).all())
+        ):
             continue
         bad = np.flatnonzero(~np.isfinite(np.asarray(part)).reshape(len(part), -1).all(1)) if part.ndim else [0]
         raise ValueError(
-            f"{name}: the result for image {bad[0]} is not finite; the model's output or its derivative has NaN or infinity there"
+            f"{name}: {what} for image {bad[0]} is not finite; NaN or infinity is in the image, the parameters or the derivative"
         )
     return result
 

@@ -43,7 +43,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """Rows in the order of computation; multiply-adds are those of the batch that was asked for."""
+    """Rows in the order of computation; multiply-adds are those of the batch that was asked for. `print` shows the table.
+
+    >>> print(Summary((Row("conv1", (1, 28, 28, 6), 156, 117600, ReceptiveField((5, 5), (1, 1), (-2, -2))),)))
+    layer   output  parameters  multiply-adds  receptive field
+    ──────────────────────────────────────────────────────────
+    conv1  28×28×6         156        117,600              5×5
+    ──────────────────────────────────────────────────────────
+    total                  156        117,600
+    """
 
     rows: tuple[Row, ...]
     columns = ("layer", "output", "parameters", "multiply-adds", "receptive field")
@@ -67,6 +75,16 @@ class Summary:
     def total(self) -> tuple[str, str, str, str, str]:
         """The last line as text."""
         return "total", "", _with_frozen(self.parameters, self.frozen), f"{self.multiply_adds:,}", ""
+
+    def __str__(self) -> str:
+        """The table as plain text: columns aligned, the total last."""
+        lines = [self.columns, *(row.cells for row in self.rows), self.total]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        first, *others = (
+            "  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines
+        )
+        rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+        return "\n".join([first, rule, *others[:-1], rule, others[-1]])
 
     def table(self) -> "Table":
         """As a table for the terminal (needs rich)."""

@@ -6,6 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _figures as figures
+from ._activations import activations
+from ._filters import filters
+from ._mistakes import mistakes
 from ._page import Page
 
 
@@ -46,9 +49,10 @@ def classification_page(result: Result) -> Page:
     page.figure(figures.confusion(np.round(counts, 1), result.class_names), "confusion matrix")
     if result.kernel is not None:
         page.heading("Filters of the first layer (first seed)")
-        page.figure(figures.filters(result.kernel), "first-layer filters")
+        page.figure(filters(result.kernel), "first-layer filters")
     page.heading(f"Activations of every layer for one image: {_title(result, result.shown)} (first seed)")
-    page.figure(figures.activations(result.activations), "activations")
+    image = _viewable(result.test_images[result.shown])
+    page.figure(activations(result.activations, image=image, class_names=_named(result)), "activations")
     page.heading("Worst mistakes (mean over seeds)")
     _mistakes(page, result)
     return page
@@ -84,11 +88,27 @@ def _mistakes(page: Page, result: Result) -> None:
     if not len(chosen):
         page.text("None: every test image is read rightly.")
         return
-    captions = []
-    for i in chosen:
-        true, said = (result.class_names[int(k)] for k in (result.test_labels[i], probability[i].argmax()))
-        captions.append(f"{true} read as {said}\n{probability[i].max():.0%} sure")
-    page.figure(figures.mistakes(result.test_images[chosen], captions), "wrongly read test images")
+    predicted = probability[chosen].argmax(-1)
+    labels, sure = np.asarray(result.test_labels)[chosen], probability[chosen, predicted]
+    wrong = int((probability.argmax(-1) != result.test_labels).sum())
+    title = f"{wrong} of {len(probability)} test images" + (f", the worst {len(chosen)}" if len(chosen) < wrong else "")
+    figure = mistakes(
+        _viewable(result.test_images[chosen]), labels, predicted,
+        class_names=result.class_names, confidence=sure, title=title,
+    )  # fmt: skip
+    page.figure(figure, "wrongly read test images")
+
+
+def _viewable(images: np.ndarray) -> np.ndarray:
+    """The channels that can be shown: all of grey and RGB images, else the first three or the first."""
+    channels = images.shape[-1]
+    return images if channels in (1, 3) else images[..., : 3 if channels > 3 else 1]
+
+
+def _named(result: Result) -> Sequence[str] | None:
+    """The classes' names where a vector has a number for each, which a model with a tap on its logits gives."""
+    lengths = {len(values) for values in result.activations.values() if values.ndim == 1}
+    return result.class_names if len(result.class_names) in lengths else None
 
 
 def _title(result: Result, index: int) -> str:

@@ -1,6 +1,6 @@
-"""Figures of a run: curves, confusion, filters, activations, mistakes. Made without pyplot, so no global state is touched."""
+"""Figures of a run: curves, confusion. Made without pyplot, so no global state is touched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -73,62 +73,8 @@ def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
         colour = "white" if share[true, predicted] > 0.5 else "black"
         axis.text(predicted, true, f"{counts[true, predicted]:g}", ha="center", va="center", color=colour, fontsize=8)
     rotation = 90 if max(map(len, class_names)) > 2 else 0
-    axis.set_xticks(range(classes), class_names, rotation=rotation)
-    axis.set_yticks(range(classes), class_names)
+    axis.set_xticks(range(classes), class_names, rotation=rotation, parse_math=False)
+    axis.set_yticks(range(classes), class_names, parse_math=False)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     return figure
-
-
-def filters(kernel: np.ndarray) -> Figure:
-    """Kernels `(kh, kw, c_in, c_out)` as tiles, one row an input channel (RGB kernels in colour), zero in mid grey."""
-    kh, kw, c_in, c_out = kernel.shape
-    colour = c_in == 3
-    rows, columns = (1 if colour else min(c_in, 16)), min(c_out, 64)
-    figure = Figure(figsize=(0.9 * columns + 0.2, 0.9 * rows + 0.2))
-    axes = figure.subplots(rows, columns, squeeze=False)
-    reach = np.abs(kernel).max() or 1
-    for (row, column), axis in np.ndenumerate(axes):
-        tile = kernel[:, :, :, column] if colour else kernel[:, :, row, column]
-        axis.imshow(tile / reach / 2 + 0.5, cmap="gray", vmin=0, vmax=1)
-        axis.axis("off")
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.99, 0.08, 0.08)
-    return figure
-
-
-def activations(maps: Mapping[str, np.ndarray], most: int = 16) -> Figure:
-    """Activations of one image, a row a layer: maps `(h, w, c)` as tiles (the first `most`), vectors `(c,)` as bars."""
-    figure = Figure(figsize=(9, 1.0 * len(maps) + 0.3), layout="constrained")
-    axes = figure.subplots(len(maps), 1, squeeze=False)
-    for axis, (name, values) in zip(axes[:, 0], maps.items()):
-        if values.ndim == 1:
-            axis.bar(range(len(values)), values, color=INK, width=0.9)
-            axis.margins(x=0.01)
-            axis.tick_params(labelsize=7)
-        else:
-            axis.imshow(_strip(values, most), cmap="gray", aspect="equal")
-            axis.axis("off")
-        shape = "×".join(map(str, values.shape))
-        axis.set_title(f"{name}  {shape}", fontsize=8, loc="left", pad=2)
-    return figure
-
-
-def mistakes(images: np.ndarray, captions: Sequence[str], columns: int = 8) -> Figure:
-    """Images `(n, h, w, c)` in [0, 255], each under its caption."""
-    rows = max(1, -(-len(images) // columns))
-    figure = Figure(figsize=(1.25 * columns, 1.5 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, image, caption in zip(axes.flat, images, captions):
-        axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
-        axis.set_title(caption, fontsize=7)
-    return figure
-
-
-def _strip(values: np.ndarray, most: int) -> np.ndarray:
-    """Maps `(h, w, c)` side by side, each scaled to [0, 1], one white column between them."""
-    tiles = np.moveaxis(values[..., :most], -1, 0).astype(float)  # (c, h, w)
-    low, high = tiles.min((1, 2), keepdims=True), tiles.max((1, 2), keepdims=True)
-    tiles = (tiles - low) / np.where(high > low, high - low, 1)
-    return np.concatenate([np.pad(tile, ((0, 0), (0, 1)), constant_values=1.0) for tile in tiles], 1)

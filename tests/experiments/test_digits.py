@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,7 +44,9 @@ def test_digits_writes_a_finished_run(tmp_path):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     mean = sum(lines[-1]["test_accuracy"]) / 2
     assert f"test accuracy {mean:.3f} " in lead
-    assert "data:image/png" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "data:image/png" in page
+    assert not re.search(r"Config\(|PosixPath|None", page.partition("<h2>")[0])
 
 
 def test_digits_stopped_and_resumed_gives_the_same_answer(tmp_path, capsys, monkeypatch):

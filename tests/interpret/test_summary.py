@@ -238,3 +238,18 @@ def test_summary_is_right_or_says_that_it_does_not_know(name):
     (row,) = summarise(Program(), (1, 8, 8, 3)).rows
     assert row.multiply_adds == cost
     assert (row.field and row.field.size) == (size and (size, size))
+
+
+def test_summary_prints_as_a_table():
+    summary = summarise(models.create("lenet5", rngs=nnx.Rngs(0)), (1, 28, 28, 1))
+    head, rule, *rows, second_rule, total = str(summary).splitlines()
+    assert rule == second_rule == "─" * max(map(len, [head, *rows]))
+    assert {len(row) for row in [head, *rows]} == {len(rule)}
+    for line, cells in zip(
+        [head, *rows, total], [summary.columns, *(row.cells for row in summary.rows), summary.total]
+    ):
+        assert line.split() == " ".join(cells).split()
+    end = head.index("parameters") + len("parameters")
+    assert [line[:end].split()[-1] for line in [*rows, total]] == [row.cells[2] for row in summary.rows] + [
+        summary.total[2]
+    ]

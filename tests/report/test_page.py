@@ -7,6 +7,8 @@ import pytest
 
 from jaxcnn.report import Page, Result, classification_page, confusion_counts, worst
 
+from .drawn import pictures, words
+
 RNG = np.random.default_rng(0)
 
 
@@ -57,8 +59,8 @@ def test_page_without_filters_and_mistakes():
     assert "every test image is read rightly" in html
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_page_draws_grey_and_colour(channels):
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_page_draws_images_of_any_channels(channels):
     images = RNG.integers(0, 255, (6, 4, 4, channels)).astype(np.uint8)
     html = classification_page(result(test_images=images, kernel=RNG.normal(size=(3, 3, channels, 4)))).html()
     assert html.count("data:image/png") == 5
@@ -81,3 +83,27 @@ def test_page_writes_utf8(tmp_path):
     page.text("5 × 5")
     page.write(tmp_path / "page.html")
     assert "5 × 5" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_page_names_classes_and_counts_mistakes(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Page, "figure", lambda self, figure, description: drawn.append((description, figure)))
+    classification_page(result(activations={"dense": RNG.random(7), "logits": RNG.random(3)}))
+    texts = {description: words(figure) for description, figure in drawn}
+    assert texts["activations"][:2] == ["input, 4×4", "dense, 7 numbers"]
+    assert [text for text in texts["activations"] if text in ("zero", "one", "two")] == ["zero", "one", "two"]
+    assert texts["wrongly read test images"] == ["1 of 6 test images", "true: two", "read (99 %): zero"]
+    for _, figure in drawn:
+        assert figure.get_size_inches()[0] <= 9.5
+
+
+def test_page_shows_the_worst_of_many_mistakes(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Page, "figure", lambda self, figure, description: drawn.append(figure))
+    logits = np.zeros((1, 60, 3))
+    logits[0, np.arange(60), 1] = np.arange(1, 61)
+    images = np.arange(60, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    classification_page(result(test_images=images, test_labels=np.zeros(60, int), test_logits=logits))
+    assert words(drawn[-1])[0] == "60 of 60 test images, the worst 24"
+    shown = [255 * picture[0, 0] for picture in pictures(drawn[-1].axes[0])]
+    np.testing.assert_allclose(shown, np.arange(59, 35, -1), rtol=1e-6)

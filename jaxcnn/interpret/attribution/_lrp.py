@@ -34,10 +34,10 @@ from .._target import Target
 Linear = Callable[[Array], Array]
 # operations that hand relevance on as their derivative does: they add up, choose or move numbers
 ADDITIVE = frozenset(
-    "reshape transpose broadcast_in_dim squeeze expand_dims concatenate pad slice dynamic_slice gather rev copy copy_p "
-    "reduce_sum convert_element_type add sub add_any neg split stop_gradient optimization_barrier select_n cumsum reduce_window_sum "
-    "jaxcnn_total jaxcnn_extreme jaxcnn_take jaxcnn_give jaxcnn_stored reduce_max reduce_min device_put reduce_precision "
-    "sharding_constraint reduce_window".split()
+    "reshape transpose broadcast_in_dim squeeze expand_dims concatenate pad slice dynamic_slice gather rev split select_n copy "
+    "copy_p convert_element_type reduce_precision add sub add_any neg reduce_sum cumsum reduce_max reduce_min reduce_window "
+    "reduce_window_sum jaxcnn_total jaxcnn_extreme jaxcnn_take jaxcnn_give jaxcnn_stored stop_gradient optimization_barrier "
+    "device_put sharding_constraint".split()
 )
 
 
