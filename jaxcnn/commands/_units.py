@@ -32,7 +32,7 @@ BATCH = 50  # images of the data set a step
 def units(
     network: Annotated[Network, tyro.conf.arg(name="")],
     layer: str,
-    channels: tuple[int, ...] = (0, 1, 2, 3),
+    units: tuple[int, ...] = (0, 1, 2, 3),
     dataset: str | None = None,
     data_dir: Path | None = None,
     split: str = "test",
@@ -49,7 +49,7 @@ def units(
     Args:
         network: the weights and how pictures are prepared.
         layer: name or pattern of an activation; `summary` lists them.
-        channels: numbers of the units.
+        units: numbers of the channels.
         dataset: folder of pictures, name of a TFDS image set, or "digits" (default: no examples).
         data_dir: directory of prepared TFDS sets (default: TFDS_DATA_DIR or TFDS's own).
         split: part of the TFDS set.
@@ -62,10 +62,8 @@ def units(
         page: HTML file with the rows and numbers (default: units.html, where no picture is asked for).
     """
     console = Console(width=None if Console().is_terminal else 120)
-    if min(images, examples, steps) < 1 or not channels:
-        raise ValueError(
-            f"images={images}, examples={examples}, steps={steps}, {len(channels)} channels; give one at least"
-        )
+    if min(images, examples, steps) < 1 or not units:
+        raise ValueError(f"images={images}, examples={examples}, steps={steps}, {len(units)} units; give one at least")
     page = Path("units.html") if page is None and picture is None else page
     _check_places(picture, page)
     unreadable: list[str] = []
@@ -73,12 +71,12 @@ def units(
     chosen = known(network, console)
     blank = jnp.zeros((1, *chosen.card.image_size, chosen.card.in_features))
     layer = until(chosen.model, blank, layer).layer
-    shown = _examples(chosen, layer, channels, examples, found, console) if found else None
-    wanted, reached = _optimised(chosen, layer, channels, steps, size, seed, console)
+    shown = _examples(chosen, layer, units, examples, found, console) if found else None
+    wanted, reached = _optimised(chosen, layer, units, steps, size, seed, console)
     for line in unreadable:
         console.print(f"units: {line}", highlight=False, markup=False)
-    rows = [_row(f"{layer}, channel {channel}", i, wanted, shown) for i, channel in enumerate(channels)]
-    print(*(_line(layer, i, channel, reached, shown) for i, channel in enumerate(channels)), sep="\n")
+    rows = [_row(f"{layer}, channel {channel}", i, wanted, shown) for i, channel in enumerate(units)]
+    print(*(_line(layer, i, channel, reached, shown) for i, channel in enumerate(units)), sep="\n")
     _write(rows, layer, chosen, shown, picture, page)
 
 
