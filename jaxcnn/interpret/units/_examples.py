@@ -182,7 +182,7 @@ class _Search:
             np.stack(np.unravel_index(places, self.space), -1) if self.space else np.zeros((*places.shape, 0), int)
         )
         field = field_of(self.model, self.prepare, (1, *self.shape), self.dtype, self.layer)
-        at = positions.reshape(-1, positions.shape[-1])
+        at = positions.reshape(places.size, len(self.space))
         boxes = np.array([box(field, tuple(map(int, one)), self.shape[:2]) for one in at]).reshape(*places.shape, 4)
         each = lambda held: np.array([[held[int(i)] for i in row] for row in indices])
         pixels = each(self.images) if self.keep else None

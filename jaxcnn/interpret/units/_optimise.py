@@ -22,7 +22,6 @@ from .._kinds import is_relu
 from .._replay import replay
 from ._image import KINDS, image, start
 
-REDIRECTED = 16  # steps, as Lucid
 REPORTS = 20  # parts between which progress is told
 
 
@@ -162,7 +161,7 @@ def _advanced(
     def loss(parameters: Array, step: Array) -> Array:
         images = recipe.images(parameters)
         transformed = jax.vmap(recipe.transforms, (None, 0))(jax.random.fold_in(draws, step), images)
-        activation = _activation(forward, transformed, recipe, step < REDIRECTED)
+        activation = _activation(forward, transformed, recipe, redirect=True)
         wanted = recipe.sign * _scores(activation, data, recipe).sum()
         return _penalties(images, activation, recipe) - wanted
 
@@ -180,16 +179,16 @@ def _ended(forward: Forward, parameters: Array, data: Any, *, recipe: Recipe) ->
     return images, _scores(_activation(forward, images, recipe), data, recipe)
 
 
-def _activation(forward: Forward, images: Array, recipe: Recipe, redirect: Array | bool = False) -> Array:
+def _activation(forward: Forward, images: Array, recipe: Recipe, *, redirect: bool = False) -> Array:
     """The layer's activation of images `(objectives, count, h, w, c)`, `(objectives · count, …)`."""
     x = recipe.prepared(images.reshape(-1, *images.shape[2:]))
     part = lambda x: reached(forward, x, recipe.layer) if recipe.layer else forward(x, PLAIN)
-    if redirect is False:
+    if not redirect:
         return part(x)
 
     def rule(equation, operands, flags):
         hit = is_relu(equation, operands, flags)
-        return [_redirected(operands[flags.index(True)], redirect)] if hit else None
+        return [_redirected(operands[flags.index(True)])] if hit else None
 
     return replay(part, rule)(x)
 
@@ -221,18 +220,19 @@ def _likeness(activation: Array) -> Array:
 
 
 @jax.custom_vjp
-def _redirected(x: Array, on: Array) -> Array:
-    """A ReLU whose gradient of an image, where it is zero everywhere, lets pass what would raise x (as Lucid's)."""
-    del on
+def _redirected(x: Array) -> Array:
+    """A ReLU whose gradient, for an image where it is zero everywhere, lets pass what would raise x.
+
+    So a unit that no pixel moves yet comes to life. Lucid does so in the first 16 steps; here as long as it is dead.
+    """
     return jnp.maximum(x, 0)
 
 
-def _redirected_back(kept: tuple[Array, Array], g: Array) -> tuple[Array, None]:
-    x, on = kept
+def _redirected_back(x: Array, g: Array) -> tuple[Array]:
     plain = jnp.where(x > 0, g, 0)
     raising = jnp.where((x <= 0) & (g > 0), 0, g)  # g is the gradient of a loss: below 0, x should grow
     dead = (plain == 0).all(tuple(range(1, x.ndim)), keepdims=True)
-    return jnp.where(on & dead, raising, plain), None
+    return (jnp.where(dead, raising, plain),)
 
 
-_redirected.defvjp(lambda x, on: (jnp.maximum(x, 0), (x, on)), _redirected_back)
+_redirected.defvjp(lambda x: (jnp.maximum(x, 0), x), _redirected_back)
