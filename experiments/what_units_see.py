@@ -5,8 +5,8 @@ first layer, inputs that were optimised to excite channels of four layers, and t
 
     python -m experiments.what_units_see --small resnet20-12fca82f.npz --large squeezenet_v1.1_fp16.npz --data-dir DIR
 
-Expected: edges and colours in the first layer, then textures, then parts and whole things; deeper units see more of the image, are
-excited by images of one class, and the inputs optimised for them hold lower frequencies.
+Expected: edges and colours in the first layer, then textures, then parts and whole things; deeper units see more of the image,
+are excited by images of one class, and the inputs optimised for them hold lower frequencies.
 """
 
 from collections.abc import Callable, Sequence
@@ -127,12 +127,12 @@ def main(config: Config) -> None:
 
 
 def oriented(kernel: np.ndarray) -> np.ndarray:
-    """How much each filter `(kh, kw, c, n)` prefers one orientation, from 0 to 1: the resultant of its spectrum's doubled angles.
+    """How much each filter `(kh, kw, c, n)` prefers one orientation, from 0 to 1: the mean of its spectrum's doubled angles.
 
     >>> edge = np.array([[1.0, 0.0, -1.0]] * 3)[..., None, None]
     >>> dot = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[..., None, None]
     >>> oriented(np.concatenate([edge, dot], -1)).round(2).tolist()
-    [1.0, 0.0]
+    [0.62, 0.0]
     """
     power = (np.abs(np.fft.fft2(kernel, (16, 16), axes=(0, 1))) ** 2).sum(2)  # (16, 16, n)
     y, x = np.meshgrid(np.fft.fftfreq(16), np.fft.fftfreq(16), indexing="ij")
@@ -188,7 +188,7 @@ def _layer(config: Config, network: Network, layer: str, images: Split, shown: n
     all_of_them = look([(images.images[i : i + 50], images.labels[i : i + 50]) for i in range(0, len(images), 50)], k=9)
     count = len(all_of_them.channels)
     drawn = np.linspace(0, count - 1, config.channels).round().astype(int)
-    pictures = look(images.images if shown is None else shown, k=8, channels=drawn, keep=True, batch_size=50)
+    pictures = look(images.images if shown is None else shown, k=8, channels=drawn.tolist(), keep=True, batch_size=50)
     random = np.random.default_rng(config.seed).choice(images.labels, (200, 9))
     made = visualise(
         jax.random.key(config.seed), model, [Channel(layer, int(i)) for i in drawn], image_size=network.side,

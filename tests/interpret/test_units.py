@@ -57,8 +57,7 @@ def test_visualise_values_are_those_of_the_images():
 
 def test_visualise_reaches_more_with_more_steps(small):
     values = [
-        visualise(KEY, small, [Channel("second", 0), Layer("first")], image_size=12, steps=steps).values
-        for steps in (1, 30)
+        visualise(KEY, small, [Layer("second"), Layer("first")], image_size=12, steps=steps).values for steps in (1, 30)
     ]
     assert (values[1] > 1.2 * values[0]).all()
 
