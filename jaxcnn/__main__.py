@@ -1,4 +1,4 @@
-"""`python -m jaxcnn classify | evaluate | summary | models`."""
+"""`python -m jaxcnn classify | evaluate | inspect | summary | models`."""
 
 from jaxcnn.commands import main
 

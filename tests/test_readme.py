@@ -44,6 +44,18 @@ def test_readme_models_run():
     assert names["models"].list("resnet*") == ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 
+def test_readme_interpret_runs():
+    names: dict = {}
+    exec(EXAMPLES[3], names)
+    assert names["unit"](names["x"]).shape == (1, 10, 10, 16)
+    assert names["values"].shape == (1, 5, 5, 16)
+    captum = [row for row in INSPECTION.splitlines() if row[:2] == "| "][1:]
+    ours = {name for row in captum for name in re.findall(r"`(\w+)", row.split("|")[2])}
+    assert len(ours) > 15
+    assert [name for name in ours if not hasattr(names["interpret"], name)] == []
+
+
+INSPECTION = re.search(r"## What a network sees\n.*?\n## ", README.read_text(), re.DOTALL)[0]
 # conv_tbc to upsample: what `torch.nn.functional` calls convolution, pooling, vision, folding, normalisation, dropout of channels
 GROUPS = r"conv|pool|pad$|fold$|shuffle|interpolate|upsample|grid|_norm$|dropout\dd$"
 PARITY = re.search(r"### From PyTorch\n.*?\n## ", README.read_text(), re.DOTALL)

@@ -33,18 +33,19 @@ def classify(
     Args:
         pictures: files, folders, or - for a picture from standard input.
         network: the weights and how pictures are prepared.
-        labels: file with a line for each class (default: the names in the weights, or in synset_words.txt, labels.txt or
-            classes.txt beside them).
+        labels: file with a line for each class (default: the names in the weights, or in synset_words.txt, labels.txt,
+            classes.txt or imagenet_labels.txt beside them).
         top: classes shown of each photograph.
         picture: file that a picture of the photographs with bars is written to.
-        truth: CSV file with the columns file and label_index; the right answers are counted.
+        truth: CSV file with the columns file and label_index; the right answers are counted. ImageNet's classes are counted from
+            0, also where the model has an output for the background before them.
     """
     console = Console(width=None if Console().is_terminal else 120)
     files = files_of(pictures)
     if not files or top < 1:
         raise ValueError(f"{len(files)} pictures, top={top}; give a file, a folder or -, and at least one class")
     if picture is not None:
-        _check_drawing(picture)
+        check_drawing(picture)
     if labels is not None:
         lines_of(labels)  # refuses what is no text, before the weights are read
     unreadable: list[str] = []
@@ -54,7 +55,8 @@ def classify(
         sys.exit(_said(unreadable))
     chosen = known(network, console)
     names = class_names(chosen, labels, chosen.outputs)
-    right = None if answers is None else numbers_of(answers, len(names), str(truth))
+    skipped = chosen.background(len(names))
+    right = None if answers is None else numbers_of(answers, len(names) - skipped, str(truth))
     seen, logits = _answers(good, chosen, unreadable)
     code = _said(unreadable)
     if seen:
@@ -65,7 +67,7 @@ def classify(
             _draw(seen, tops, picture)
             print(f"picture: {picture}")
         if right is not None:
-            print(score(logits, np.array([right[one.name] for one in seen])))
+            print(score(logits, skipped + np.array([right[one.name] for one in seen])))
     if code:
         sys.exit(code)
 
@@ -127,7 +129,7 @@ def _say_converted(seen: Sequence[Picture], grey: bool, console: Console) -> Non
         console.print(text, highlight=False, markup=False)
 
 
-def _check_drawing(to: Path) -> None:
+def check_drawing(to: Path) -> None:
     """Refuses a place or a kind of file that no picture can be written to."""
     from matplotlib.backend_bases import FigureCanvasBase
 

@@ -134,10 +134,11 @@ def _numbers(dataset: str, images: Labelled, chosen: Known) -> list[int]:
         raise ValueError(
             f"{dataset} has the class {strange!r}; the weights have {', '.join(known[:10])}{', …' * (count > 10)}"
         )
-    if len(images.all) != count:
+    skipped = chosen.background(count)
+    if len(images.all) not in (count, count - skipped):
         way = "name the folders as the model's classes are named, or " if is_path(dataset) else ""
         raise ValueError(
             f"{dataset} has {len(images.all)} classes, the model {count}; {way}give weights that name theirs "
             "(jaxcnn.weights.save with class_names)"
         )
-    return [images.all.index(name) for name in names]
+    return [images.all.index(name) + count - len(images.all) for name in names]

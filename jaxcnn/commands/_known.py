@@ -21,7 +21,10 @@ from ._network import Network, found, prepared
 from ._texts import lines_of
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-LABEL_FILES = ("synset_words.txt", "labels.txt", "classes.txt")  # looked for beside the weights
+LABEL_FILES = ("synset_words.txt", "labels.txt", "classes.txt", "imagenet_labels.txt")  # looked for beside the weights
+
+BACKGROUND, BOTH = "background", "imagenet+background"
+COUNTS = {"imagenet": 1000, BOTH: 1001}  # outputs of a model that tells these classes apart
 
 
 class Known(NamedTuple):
@@ -53,6 +56,17 @@ class Known(NamedTuple):
         if len(shape) != 2:
             raise ValueError(f"{self.card.model} gives {list(shape[1:])} numbers for a picture, not one for each class")
         return shape[1]
+
+    def classes_of(self, count: int) -> str:
+        """The set of classes that so many outputs tell apart: that of the file's own card, else of a card with as many."""
+        return self.classes or (self.card.classes if count == COUNTS.get(self.card.classes) else "")
+
+    def background(self, count: int) -> int:
+        """Outputs before that of class 0, of `count`: 1 where output 0 is ImageNet's background, else 0.
+
+        Classes that the file itself names are counted as it names them.
+        """
+        return int(not self.class_names and self.classes_of(count) == BOTH and count == COUNTS[BOTH])
 
     def _forward(self):
         """A function of the model's arrays and cut pictures, and these arrays."""
@@ -99,20 +113,23 @@ def class_names(known: Known, labels: Path | None, count: int) -> list[str]:
     """The classes' names: from a file with a line each, of the weights, beside them, CIFAR-10's, ImageNet's, or numbers.
 
     A thousand classes of a model with ImageNet's cards are taken for ImageNet's; their names come with tensorflow-datasets,
-    where it is installed.
+    where it is installed. A file may name "background" before ImageNet's classes where the model has no output for it, and may
+    leave it out where the model has one.
 
     Raises: ValueError for a file with another number of lines.
     """
     beside = (known.path.parent / name for name in LABEL_FILES)
     file = labels or (None if known.class_names else next((path for path in beside if path.exists()), None))
     if file is None:
-        set_of = known.classes or (known.card.classes if count == 1000 else None)
-        of_set = {("cifar10", 10): lambda: CIFAR10, ("imagenet", 1000): _of_imagenet}.get((set_of or "", count))
-        names = known.class_names or (of_set() if of_set else ())
+        names = known.class_names or _names_of(known.classes_of(count), count)
         if known.class_names and len(names) != count:
             raise ValueError(f"{known.path} names {len(names)} classes; its model has {count}")
         return list(names) if len(names) == count else [f"class {i}" for i in range(count)]
     lines = lines_of(file)
+    if lines[:1] == [BACKGROUND] and len(lines) == count + 1:
+        lines = lines[1:]
+    if known.background(count) and len(lines) == count - 1:
+        lines = [BACKGROUND, *lines]
     if len(lines) != count:
         raise ValueError(f"{file} names {len(lines)} classes; the model has {count}")
     return lines
@@ -153,6 +170,15 @@ def _blank(make: Callable[[], nnx.Module]) -> nnx.Module:
     is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     fill = lambda leaf: jax.random.key(0) if is_key(leaf) else jnp.asarray(np.zeros(leaf.shape, leaf.dtype))
     return nnx.merge(graphdef, jax.tree.map(fill, shapes))
+
+
+def _names_of(classes: str, count: int) -> Sequence[str]:
+    """The names of a known set of classes, or none."""
+    if (classes, count) == ("cifar10", len(CIFAR10)):
+        return CIFAR10
+    if count != COUNTS.get(classes):
+        return ()
+    return (BACKGROUND,) * (classes == BOTH) + tuple(_of_imagenet())
 
 
 def _of_imagenet() -> Sequence[str]:

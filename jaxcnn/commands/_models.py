@@ -22,5 +22,5 @@ def models(pattern: Annotated[str, tyro.conf.Positional] = "*") -> None:
     console = Console(width=None if Console().is_terminal else 160)
     for name in names:
         known = ", ".join(card.name.partition(".")[2] for card in cards_of(name)) or "-"
-        line = f"{name:<22} {'×'.join(map(str, image_size(name))):<8} {known}"
+        line = f"{name:<24} {'×'.join(map(str, image_size(name))):<8} {known}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)

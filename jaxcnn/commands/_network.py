@@ -87,7 +87,9 @@ def prepared(network: Network, name: str, own: Card | None) -> tuple[Card, str]:
         given = {"mean": (), "std": ()} | given
         if not (given["mean"] and given["std"]):
             raise ValueError(f"channels={given['channels']}: {base.name} has other channels; give --mean and --std too")
-    if "image_size" in given and "resize" not in given:
+    if "resize" in given:
+        given |= {"central_fraction": 0.0}  # the short side is resized, in place of what the card says
+    elif "image_size" in given:
         given |= {"resize": round(base.resize * min(given["image_size"]) / min(base.image_size))}
     options = ", ".join("--input" if option == "image_size" else f"--{option}" for option in network.given)
     but = f" but for {options}" if options else ""

@@ -1,7 +1,9 @@
 """Looking inside a model: what it computes, what its layers hold, what decides, what its units want."""
 
 from ._capture import capture as capture
+from ._forward import activation_shapes as activation_shapes
 from ._forward import after as after
+from ._forward import compiled_quickly as compiled_quickly
 from ._forward import until as until
 from ._summary import Row as Row
 from ._summary import Summary as Summary

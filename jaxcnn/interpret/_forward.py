@@ -7,11 +7,12 @@ network, method and shape.
 """
 
 import inspect
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import Any
 
 import jax
@@ -64,12 +65,52 @@ def joined(graph: Any, state: Any) -> Forward:
 def run(method: Callable[..., Any], model: Any, /, *arrays: Any, **options: Hashable) -> Any:
     """`method(forward, *arrays, **options)`, compiled; the options are static."""
     graph, state = split(model)
-    return _compiled(method, graph, tuple(sorted(options.items())), state, arrays)
+    program = _once if _quick.get() else _compiled
+    return program(method, graph, tuple(sorted(options.items())), state, arrays)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _compiled(method, graph, options, state, arrays):
+@contextmanager
+def compiled_quickly() -> Iterator[None]:
+    """Programs that `run` begins within are not optimised by LLVM on CPU, where each is run once.
+
+    A gradient of SqueezeNet takes 0.9 s of processor time to compile and run so, not 2.8; it runs three times as long afterwards.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxcnn.interpret import gradient
+    >>> with compiled_quickly():
+    ...     gradient(lambda x: 2 * x.sum((1, 2)), jnp.ones((1, 1, 1, 1)), 0).tolist()
+    [[[[2.0]]]]
+    """
+    token = _quick.set(jax.default_backend() == "cpu")
+    try:
+        yield
+    finally:
+        _quick.reset(token)
+
+
+def _method(method, graph, options, state, arrays):
     return method(joined(graph, state), *arrays, **dict(options))
+
+
+_quick: ContextVar[bool] = ContextVar("quick", default=False)
+# before jax 0.12 the emitters that came first compile in a third of the time
+OLDER = {} if jax.__version_info__ >= (0, 12) else {"xla_cpu_use_fusion_emitters": False}
+UNOPTIMISED = OLDER | {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+_compiled = jax.jit(_method, static_argnums=(0, 1, 2))
+_once = jax.jit(_method, static_argnums=(0, 1, 2), compiler_options=UNOPTIMISED)
+
+
+def activation_shapes(model: Any, x: Array) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every activation for images x, in the order of computation; computes nothing.
+
+    Raises: ValueError if the model names none.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxcnn.models import LeNet5
+    >>> activation_shapes(LeNet5(rngs=nnx.Rngs(0)), jnp.ones((1, 28, 28, 1)))["pool2"]
+    (1, 5, 5, 16)
+    """
+    return shapes("activation_shapes", model, x)
 
 
 def shapes(name: str, model: Any, x: Array) -> dict[str, tuple[int, ...]]:
@@ -155,12 +196,12 @@ class Part:
         return cls(static[0], arrays[0], static[1], arrays[1])
 
 
-def until(model: Any, x: Array, layer: str | None = None) -> Part:
+def until(model: Any, x: Array, layer: str | None) -> Part:
     """The network up to a named activation, as a function of images: what attributes a single unit.
 
     Args:
         x: images of the size that it will be called with, `(n, *space, c)`.
-        layer: the activation's name, or a pattern of which the deepest match counts; by default the deepest map.
+        layer: the activation's name, a pattern of which the deepest match counts, or None for the deepest map.
 
     Raises: ValueError for a name that is not there.
 
@@ -174,7 +215,7 @@ def until(model: Any, x: Array, layer: str | None = None) -> Part:
     return Part(*split(model), resolve("until", model, x, layer), None)
 
 
-def after(model: Any, x: Array, layer: str | None = None) -> tuple[Array, Part]:
+def after(model: Any, x: Array, layer: str | None) -> tuple[Array, Part]:
     """A named activation of the images, and the rest of the network as a function of it: what attributes a layer.
 
     Args:

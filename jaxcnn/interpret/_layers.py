@@ -7,6 +7,7 @@ and c numbers for each output.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,7 +18,38 @@ from jax.extend.core import Literal
 from ._kinds import ACTIVATIONS, WEIGHTED
 from ._replay import bound, call_name, replay
 
-AFFINE = frozenset({"add", "sub", "mul", "div", "neg", "convert_element_type", "copy", "copy_p", "jaxcnn_stored"})
+SCALING = frozenset({"mul", "div", "neg", "sub"})  # a difference may turn the sign
+AFFINE = SCALING | {"add", "convert_element_type", "copy", "copy_p", "jaxcnn_stored"}
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["output", "bias", "kernel", "factor"], meta_fields=["apply"])
+@dataclass
+class Parts:
+    """A layer taken apart: y = factor · apply(u, kernel) + bias; the factor is None where it is 1."""
+
+    output: Array
+    bias: Array
+    kernel: Array
+    factor: Array | None
+    apply: Callable[[Array, Array], Array]
+
+    def weigh(self, v: Array, gamma: float = 0.0) -> Array:
+        """W v, or (W + γ W⁺) v."""
+        if not gamma:
+            y = self.apply(v, self.kernel)
+            return y if self.factor is None else self.factor * y
+        more, less = (self.kernel + gamma * part(self.kernel, 0) for part in (jnp.maximum, jnp.minimum))
+        return self._by_sign(v, more, less)
+
+    def signed(self, v: Array, sign: int) -> Array:
+        """W⁺ v for 1, W⁻ v for −1."""
+        above, below = jnp.maximum(self.kernel, 0), jnp.minimum(self.kernel, 0)
+        return self._by_sign(v, *((above, below) if sign > 0 else (below, above)))
+
+    def _by_sign(self, v: Array, positive: Array, negative: Array) -> Array:
+        """With the first kernel where the factor is positive, with the second one where it turns the weights' sign."""
+        y = self.apply(v, positive)
+        return y if self.factor is None else self.factor * jnp.where(self.factor > 0, y, self.apply(v, negative))
 
 
 @dataclass
@@ -29,28 +61,28 @@ class Layer:
     equations: list[Any]
     operands: dict[int, Sequence[Any]] = field(default_factory=dict)
 
-    def parts(self, u: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array], Array]:
-        """The layer's output for u, its positive and its negative weights as linear functions, and its bias for each output."""
-        first, rest = self.equations[0], self.equations[1:]
-        given = list(self.operands[id(first)])
-        kernel = given[1 - self.place]
+    def parts(self, u: Array) -> Parts:
+        """The layer's output for u, and its bias, kernel and factor for each output."""
+        first = self.equations[0]
+        kernel = self.operands[id(first)][1 - self.place]
+        apply = partial(_bilinear, first, self.place)
+        z = apply(u, kernel)
+        if all(one.primitive.name not in SCALING for one in self.equations):
+            return Parts(self._behind(z), self._behind(jnp.zeros_like(z)), kernel, None, apply)
+        bias, factor = jax.jvp(self._behind, (jnp.zeros_like(z),), (jnp.ones_like(z),))
+        return Parts(self._behind(z), bias, kernel, factor, apply)
 
-        def weighted(v: Array, kernel: Array) -> Array:
-            pair = [v, kernel] if self.place == 0 else [kernel, v]
-            return bound(first, pair)[0]
+    def _behind(self, z: Array) -> Array:
+        """What follows the weighted sum."""
+        for before, equation in zip(self.equations, self.equations[1:]):
+            same = [atom is before.outvars[0] for atom in equation.invars]
+            known = self.operands[id(equation)]
+            z = bound(equation, [z if flag else one for flag, one in zip(same, known)])[0]
+        return z
 
-        def behind(z: Array) -> Array:
-            for before, equation in zip(self.equations, rest):
-                same = [atom is before.outvars[0] for atom in equation.invars]
-                known = self.operands[id(equation)]
-                z = bound(equation, [z if flag else one for flag, one in zip(same, known)])[0]
-            return z
 
-        z = weighted(u, kernel)
-        bias, factor = jax.jvp(behind, (jnp.zeros_like(z),), (jnp.ones_like(z),))
-        above, below = jnp.maximum(kernel, 0), jnp.minimum(kernel, 0)
-        choose = lambda v, one, other: factor * jnp.where(factor > 0, weighted(v, one), weighted(v, other))
-        return behind(z), lambda v: choose(v, above, below), lambda v: choose(v, below, above), bias
+def _bilinear(equation: Any, place: int, u: Array, kernel: Array) -> Array:
+    return bound(equation, [u, kernel] if place == 0 else [kernel, u])[0]
 
 
 def layers_of(function: Callable[[Array], Any], x: Array) -> tuple[Any, dict[int, Layer], Any]:

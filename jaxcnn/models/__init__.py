@@ -1,7 +1,7 @@
 """Architectures, one family a file. `create(name, ...)` builds one; `REGISTRY` lists them, `list(pattern)` by pattern."""
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
@@ -9,7 +9,20 @@ from inspect import signature
 
 from flax import nnx
 
-from . import convnext, densenet, efficientnet, mnasnet, mobilenet_v3, regnet, resnet, shufflenet, squeezenet, vgg
+from . import (
+    convnext,
+    densenet,
+    efficientnet,
+    mnasnet,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    regnet,
+    resnet,
+    shufflenet,
+    squeezenet,
+    vgg,
+)
 from ._pyramid import pyramid as pyramid
 from ._tap import Tap as Tap
 from ._tap import identity as identity
@@ -41,9 +54,12 @@ from .vgg import VGG as VGG
 Entry = tuple[Callable[..., nnx.Module], tuple[int, int]]
 
 
-def _family(model: Callable[..., nnx.Module], variants: dict[str, dict], side: int = 224) -> dict[str, Entry]:
-    """The entries of a family whose every variant is made for images of side × side pixels."""
-    return {name: (partial(model, **options), (side, side)) for name, options in variants.items()}
+def _family(
+    model: Callable[..., nnx.Module], variants: dict[str, dict], sides: Mapping[str, int] | None = None
+) -> dict[str, Entry]:
+    """The entries of a family; `sides` are the pixels of a side of the images that each variant is made for, 224 by default."""
+    sides = sides or dict.fromkeys(variants, 224)
+    return {name: (partial(model, **options), (sides[name], sides[name])) for name, options in variants.items()}
 
 
 REGISTRY: dict[str, Entry] = {  # name: constructor, image size (h, w)
@@ -58,13 +74,10 @@ REGISTRY: dict[str, Entry] = {  # name: constructor, image size (h, w)
     **_family(ResNet, resnet.VARIANTS),
     **_family(DenseNet, densenet.VARIANTS),
     **_family(SqueezeNet, squeezenet.VARIANTS),
-    "mobilenet_v1": (MobileNetV1, (224, 224)),
-    "mobilenet_v2": (MobileNetV2, (224, 224)),
+    **_family(MobileNetV1, mobilenet_v1.VARIANTS, mobilenet_v1.SIDES),
+    **_family(MobileNetV2, mobilenet_v2.VARIANTS),
     **_family(MobileNetV3, mobilenet_v3.VARIANTS),
-    **{
-        name: (partial(EfficientNet, **options), (efficientnet.SIDES[name], efficientnet.SIDES[name]))
-        for name, options in efficientnet.VARIANTS.items()
-    },
+    **_family(EfficientNet, efficientnet.VARIANTS, efficientnet.SIDES),
     **_family(ConvNeXt, convnext.VARIANTS),
     "googlenet": (GoogLeNet, (224, 224)),
     "inception_v3": (InceptionV3, (299, 299)),

@@ -71,6 +71,7 @@ class ConvNorm(Sequential):
     Args:
         padding: None means `(span − 1) / 2` each side, whatever the stride.
         norm: options of `nn.BatchNorm`.
+        folded: whether there is no normalisation, because the kernel was multiplied by its scale; the convolution has a bias.
         options: of `nn.Conv`.
 
     >>> import jax.numpy as jnp
@@ -88,14 +89,16 @@ class ConvNorm(Sequential):
         padding: Padding | None = None,
         activation: Activation | None = jax.nn.relu,
         norm: dict[str, Any] | None = None,
+        folded: bool = False,
         kernel_init=he_normal_fan_out,
         rngs: nnx.Rngs,
         **options,
     ):
         padding = (kernel_size - 1) // 2 if padding is None else padding
-        options = {"padding": padding, "use_bias": False, "kernel_init": kernel_init} | options
+        options = {"padding": padding, "use_bias": folded, "kernel_init": kernel_init} | options
         conv = nn.Conv(in_features, out_features, kernel_size, **options, rngs=rngs)
-        super().__init__([conv, nn.BatchNorm(out_features, **(norm or {}), rngs=rngs), activation])
+        normalise = None if folded else nn.BatchNorm(out_features, **(norm or {}), rngs=rngs)
+        super().__init__([conv, normalise, activation])
 
 
 class SqueezeExcite(nnx.Module):

@@ -1,13 +1,15 @@
 """MobileNetV2: inverted residuals with linear bottlenecks.
 
 A block expands a thin map sixfold with a 1×1 convolution, filters it with a depthwise 3×3 and projects it back without an
-activation; the shortcut joins the thin maps, where stride and channels allow.
+activation; the shortcut joins the thin maps, where stride and channels allow. The authors' own network pads as TensorFlow
+does, "same". A file of TensorFlow Lite has its batch normalisation folded into the convolutions, and tells 1,001 classes apart:
+the first one is "background".
 
 Reference: Sandler et al., MobileNetV2: inverted residuals and linear bottlenecks (2018), table 2.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from flax import nnx
@@ -27,19 +29,35 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 class InvertedResidual(nnx.Module):
     """1×1 to `expansion` times the channels, depthwise 3×3, 1×1 to `features`; added to x where the shapes agree.
 
+    Args:
+        padding: of its windows, as in `MobileNetV2`.
+        folded: as in `MobileNetV2`.
+
     >>> import jax.numpy as jnp
     >>> layer = lambda x: InvertedResidual(8, 4, stride=2, expansion=6, rngs=nnx.Rngs(0))(x, train=False)
     >>> jax.eval_shape(layer, jnp.ones((1, 8, 8, 8))).shape
     (1, 4, 4, 4)
     """
 
-    def __init__(self, in_features: int, features: int, *, stride: int, expansion: int, dtype=None, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        in_features: int,
+        features: int,
+        *,
+        stride: int,
+        expansion: int,
+        padding: Literal["same"] | None = None,
+        folded: bool = False,
+        dtype=None,
+        rngs: nnx.Rngs,
+    ):
         options, hidden = {"dtype": dtype, "rngs": rngs}, in_features * expansion
-        layer = partial(ConvNorm, activation=jax.nn.relu6, **options)
-        project = nn.Conv(hidden, features, 1, use_bias=False, kernel_init=_init.he_normal_fan_out, **options)
+        layer = partial(ConvNorm, activation=jax.nn.relu6, padding=padding, folded=folded, **options)
+        project = nn.Conv(hidden, features, 1, use_bias=folded, kernel_init=_init.he_normal_fan_out, **options)
         expand = [] if expansion == 1 else [layer(in_features, hidden, 1)]
         depthwise = layer(hidden, hidden, stride=stride, groups=hidden)
-        self.conv = Sequential([*expand, depthwise, project, nn.BatchNorm(features, rngs=rngs)])
+        normalise = None if folded else nn.BatchNorm(features, rngs=rngs)
+        self.conv = Sequential([*expand, depthwise, project, normalise])
         self.added = stride == 1 and in_features == features
 
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n oh ow f"]:
@@ -56,6 +74,8 @@ class MobileNetV2(nnx.Module):
         width: factor of every layer's channels.
         stages: expansion, channels, blocks and first stride of each stage.
         dropout: share of the last features dropped in training.
+        padding: of all windows; None means half of each on both sides, "same" TensorFlow's rule.
+        folded: whether convolutions have a bias in place of batch normalisation, which was folded into them.
         dtype: what is computed in, by default that of x and the parameters.
 
     >>> import jax.numpy as jnp
@@ -72,18 +92,21 @@ class MobileNetV2(nnx.Module):
         width: float = 1.0,
         stages: tuple[tuple[int, int, int, int], ...] = STAGES,
         dropout: float = 0.2,
+        padding: Literal["same"] | None = None,
+        folded: bool = False,
         num_classes: int = 1000,
         in_features: int = 3,
         dtype=None,
         rngs: nnx.Rngs,
     ):
         options, last, head = {"dtype": dtype, "rngs": rngs}, rounded(32 * width), rounded(1280 * max(1.0, width))
-        layer = partial(ConvNorm, activation=jax.nn.relu6, **options)
+        windows = {"padding": padding, "folded": folded} | options
+        layer = partial(ConvNorm, activation=jax.nn.relu6, **windows)
         layers: list[Any] = [layer(in_features, last, stride=2)]
         for expansion, channels, count, stride in stages:
             for i in range(count):
                 features, first = rounded(channels * width), stride if i == 0 else 1
-                layers.append(InvertedResidual(last, features, stride=first, expansion=expansion, **options))
+                layers.append(InvertedResidual(last, features, stride=first, expansion=expansion, **windows))
                 last = features
         self.features = nnx.List([*layers, layer(last, head, 1)])
         linear = nn.Dense(head, num_classes, kernel_init=_init.normal(0.01), **options)
@@ -94,3 +117,9 @@ class MobileNetV2(nnx.Module):
             x = tap(f"features.{i}", layer(x, train=train))
         x = tap("average", F.global_avg_pool(x))
         return tap("logits", self.classifier(x, train=train))
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "mobilenet_v2": {},
+    "tflite_mobilenet_v2": {"padding": "same", "folded": True, "num_classes": 1001},
+}

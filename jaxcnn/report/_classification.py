@@ -39,7 +39,7 @@ def classification_page(result: Result) -> Page:
     for note in result.notes:
         page.text(note, "note")
     page.heading("Layers")
-    page.table(result.columns, result.summary)
+    page.table(result.columns, result.summary, total=True)
     page.heading("Learning curves")
     epochs = range(1, len(result.loss) + 1)
     curves = figures.learning_curves(epochs, result.loss, result.train_accuracy, test=result.test_accuracy)

@@ -13,7 +13,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.15rem; margin: 2rem 0 0.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #e3e3e6; text-align: right; }
-th:first-child, td:first-child { text-align: left; } tr:last-child td { font-weight: 600; }
+th:first-child, td:first-child { text-align: left; } .total tr:last-child td { font-weight: 600; }
 img { max-width: 100%; } .lead { font-size: 1.2rem; } .note { color: #6b6b70; font-size: 0.9rem; } code { font-size: 0.9em; }
 """
 
@@ -38,11 +38,12 @@ class Page:
         """A paragraph; `kind` is "", "lead" or "note"."""
         self.parts.append(f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table of text cells; the last row is set in bold."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, total: bool = False) -> None:
+        """A table of text cells; the last row is set in bold where it is a `total`."""
         row = lambda cells, tag: "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
         body = "".join(row(cells, "td") for cells in rows)
-        self.parts.append(f"<table><thead>{row(columns, 'th')}</thead><tbody>{body}</tbody></table>")
+        kind = ' class="total"' if total else ""
+        self.parts.append(f"<table{kind}><thead>{row(columns, 'th')}</thead><tbody>{body}</tbody></table>")
 
     def figure(self, figure: Figure, description: str) -> None:
         """A picture, embedded as PNG."""

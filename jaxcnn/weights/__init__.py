@@ -1,5 +1,6 @@
 """Importing and saving parameters; cards of known weights and their preprocessing; what transfer learning changes in a model."""
 
+from ._array import WeightFileError as WeightFileError
 from ._cards import CARDS as CARDS
 from ._cards import Card as Card
 from ._cards import card as card
@@ -12,7 +13,6 @@ from ._download import check_sha256 as check_sha256
 from ._download import fetch as fetch
 from ._download import is_url as is_url
 from ._download import sha256_of as sha256_of
-from ._files import WeightFileError as WeightFileError
 from ._files import opened as opened
 from ._load import load as load
 from ._load import save as save

@@ -11,6 +11,7 @@ from ._torchvision import BASE, HALF, LICENCE, ORIGIN, ROWS
 
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}  # how many numbers a pixel has
 METHODS = {"bilinear": "linear", "bicubic": "cubic"}
+BACKGROUND = "+background"  # behind the name of a set of classes
 LONGEST = 1 << 13  # pixels of a side: a file that asks for more is damaged
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -28,12 +29,14 @@ class Card:
         sha256: of the file, or its first digits; empty where it is not known.
         image_size: height and width that the network was tested with.
         resize: pixels of the short side before the middle of `image_size` is cut out; 0 means the short side of that.
+        central_fraction: share of height and width that is cut out of the middle and then brought to `image_size`, whatever its
+            proportions, as TensorFlow's networks were tested; 0 means that `resize` holds.
         interpolation: "bilinear" or "bicubic", Pillow's, antialiased.
         range: white before the mean is taken out, 1 or 255.
         mean, std: of each channel, in that range and order; one number means all channels, none 0 and 1.
         channels: "RGB", "BGR" or "L", which is grey.
         names: whose names the file has (`load`).
-        classes: the data set whose classes it tells apart.
+        classes: the data set whose classes it tells apart; "+background" behind it where output 0 is none of them.
         published: top-1 and top-5 accuracy in percent, as published; None where it is not.
         ours: what was measured with this library, and on what; empty where the file was not at hand.
 
@@ -55,6 +58,7 @@ class Card:
     sha256: str = ""
     image_size: tuple[int, int] = (224, 224)
     resize: int = 0
+    central_fraction: float = 0.0
     interpolation: str = "bilinear"
     range: float = 1.0
     mean: tuple[float, ...] = ()
@@ -78,18 +82,27 @@ class Card:
                 f"Card: image_size={size}, resize={resize}, range={white}; give height and width, 1 to {LONGEST:,} pixels, and "
                 "a white above 0"
             )
+        (fraction,) = _numbers(self.central_fraction, "central_fraction")
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"Card: central_fraction={fraction}; give a share from 0 to 1")
         mean, std = _numbers(self.mean or 0.0, "mean"), _numbers(self.std or 1.0, "std")
         takes = "1" if count == 1 else f"1 or {count}"
         if not {len(mean), len(std)} <= {1, count} or min(std) <= 0:
             raise ValueError(f"Card: mean={mean}, std={std}; {self.channels!r} takes {takes}, each std above 0")
         each = {"mean": mean * (count // len(mean)), "std": std * (count // len(std))}
-        for name, value in ({"image_size": size, "resize": resize, "range": white} | each).items():
+        each |= {"image_size": size, "resize": resize, "central_fraction": fraction, "range": white}
+        for name, value in each.items():
             object.__setattr__(self, name, value)
 
     @property
     def in_features(self) -> int:
         """Numbers of a pixel, as the network takes them."""
         return CHANNELS[self.channels]
+
+    @property
+    def background(self) -> int:
+        """Outputs before that of the data set's first class: 1 where output 0 is the background, else 0."""
+        return int(self.classes.endswith(BACKGROUND))
 
 
 def _numbers(value: Any, name: str, kind: type = Real) -> tuple[Any, ...]:
@@ -111,6 +124,22 @@ def _torchvision(row: tuple) -> Card:
     )  # fmt: skip
 
 
+def _google_coral(row: tuple) -> Card:
+    model, file, sha256, side, top1, ours = row
+    return Card(
+        f"{model}.google_coral", model, origin=f"Google, github.com/google-coral/test_data, {file}_quant.tflite as npz",
+        licence="Apache-2.0", sha256=sha256, image_size=(side, side), central_fraction=0.875, range=255.0,
+        mean=(128.0, 128.0, 128.0), std=(128.0, 128.0, 128.0), names="tf_slim", classes="imagenet" + BACKGROUND,
+        published=(top1, None), ours=f"{ours} of 36 ImageNet photographs at top-1",
+    )  # fmt: skip
+
+
+CORAL = (  # model, file, sha256 of the npz, side, top-1 with all arithmetic in 8 bits, right at top-1
+    ("tflite_mobilenet_v1_025", "mobilenet_v1_0.25_128",
+     "4f636e79f5dae6ab7b254d25741d8c0f97e8216f308ed7d7eb549a14a9e62a89", 128, 39.9, 13),
+    ("tflite_mobilenet_v2", "mobilenet_v2_1.0_224",
+     "d2c10a9b466ea2beb3ea3ec5c563b72128e24adbdee1bb03f67f7b8d4271d499", 224, 70.8, 27),
+)  # fmt: skip
 CARDS: dict[str, Card] = {
     card.name: card
     for card in (
@@ -152,6 +181,7 @@ CARDS: dict[str, Card] = {
             published=(None, 80.3),
             ours="26 of 36 ImageNet photographs at top-1",
         ),
+        *map(_google_coral, CORAL),
         *map(_torchvision, ROWS),
     )
 }

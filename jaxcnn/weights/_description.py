@@ -6,10 +6,19 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from ._array import WeightFileError
 from ._cards import Card, card
-from ._files import WeightFileError, line_of
+from ._files import line_of
 
-NUMBERS = {"image_size", "resize", "range", "mean", "std", "published"}  # the fields of a card that are no texts
+NUMBERS = {
+    "image_size",
+    "resize",
+    "central_fraction",
+    "range",
+    "mean",
+    "std",
+    "published",
+}  # a card's fields that are no texts
 
 
 class Description(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ._files import WeightFileError
+from ._array import WeightFileError
 
 if TYPE_CHECKING:
     from ._cards import Card
@@ -64,7 +64,7 @@ def fetch(
     >>> fetch(card("squeezenet1_1.iandola"))
     Traceback (most recent call last):
     ...
-    jaxcnn.weights._files.WeightFileError: fetch: squeezenet1_1.iandola is not to be had by URL; give the path of its file
+    jaxcnn.weights._array.WeightFileError: fetch: squeezenet1_1.iandola is not to be had by URL; give the path of its file
     """
     if isinstance(card, str):  # two URLs may end alike
         url, expected, own = card, sha256, f"{hashlib.sha256(card.encode()).hexdigest()[:8]}-"

@@ -17,10 +17,13 @@ from functools import cache
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
+
+from ._array import Stored, WeightFileError
+from ._quantised import dequantised
 
 HEADER = 1 << 16  # bytes of the longest header of an array that is read
 WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+")  # what DataParallel and torch.compile put before every name
@@ -35,27 +38,9 @@ PICKLED = "it holds Python objects (a pickle), which could run code; save model.
 KINDS = "a .safetensors, .npz or .pth file, or an orbax folder"
 
 
-class Stored(NamedTuple):
-    """An array of a file: its shape, and what reads it."""
-
-    shape: tuple[int, ...]
-    read: Callable[[], np.ndarray]
-
-
-class WeightFileError(ValueError):
-    """A file that is no good as weights; the text says which one and why.
-
-    >>> with opened("/nowhere.npz"):
-    ...     pass
-    Traceback (most recent call last):
-    ...
-    jaxcnn.weights._files.WeightFileError: load: /nowhere.npz does not exist
-    """
-
-
 @contextmanager
 def opened(path: str | Path) -> Iterator[Mapping[str, Stored]]:
-    """The arrays of a file by name, while it is open.
+    """The arrays of a file by name, while it is open; weights in place of 8-bit integers with a scale (`_quantised`).
 
     Raises: WeightFileError for a file that is not there, cut short, of no known kind, or that holds more than arrays.
 
@@ -71,7 +56,7 @@ def opened(path: str | Path) -> Iterator[Mapping[str, Stored]]:
         raise WeightFileError(f"load: {path} does not exist")
     try:
         with _reader(path)(path) as arrays:
-            yield {WRAPPED.sub("", name): stored for name, stored in arrays.items()}
+            yield dequantised({WRAPPED.sub("", name): stored for name, stored in arrays.items()}, path.name)
     except (WeightFileError, ImportError):
         raise
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:

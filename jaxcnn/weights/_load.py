@@ -13,10 +13,11 @@ from flax import nnx
 
 from jaxcnn import nn
 
+from ._array import Stored, WeightFileError
 from ._cards import Card
 from ._description import description, texts
 from ._download import check_sha256, fetch, is_url
-from ._files import Stored, WeightFileError, bytes_of, opened
+from ._files import bytes_of, opened
 from ._layout import Entry, entries
 from ._tables import AUXILIARY, IGNORED, Naming, family, namings
 
@@ -28,7 +29,8 @@ def load(model: Model, source: str | Path | Card, *, names: str | None = None, s
     """Fills the model with the arrays of a file, in place, and returns it: all of them, or none if one does not fit.
 
     Reads safetensors, npz, PyTorch's `.pth` (through its weights-only loader, where installed) and orbax folders. Arrays are
-    cast to the dtype of the model's; `num_batches_tracked` and auxiliary heads that the model was built without are left out.
+    cast to the dtype of the model's, integers of 8 bits with a scale turned into floating point (`_quantised`);
+    `num_batches_tracked` and auxiliary heads that the model was built without are left out.
     Where a publisher's batch normalisations have an epsilon of their own (timm's), the model's take it on.
 
     Args:
@@ -49,7 +51,7 @@ def load(model: Model, source: str | Path | Card, *, names: str | None = None, s
     >>> load(nn.Dense(2, 4, rngs=nnx.Rngs(1)), file)
     Traceback (most recent call last):
     ...
-    jaxcnn.weights._files.WeightFileError: load: layer.safetensors does not fit Dense: 0 missing, 0 unexpected, 2 of another shape
+    jaxcnn.weights._array.WeightFileError: load: layer.safetensors does not fit Dense: 0 missing, 0 unexpected, 2 of another shape
       ≠ bias: [3] for [4]
       ≠ kernel: [2, 3] for [2, 4]
     """

@@ -1,10 +1,11 @@
 """From a picture's pixels to what a network takes, exactly as the authors of its weights did it: `preprocess(card, images)`.
 
 The short side is resized to `card.resize`, the middle cut out, then `(pixel · range / 255 − mean) / std` in the card's order of
-channels. Resizing is Pillow's, to the bit: antialiased, along the rows first, each pass in fixed point with 22 bits after the
-point, rounded half up and clipped to 0 … 255. The sums are integers below 2³¹. On the host they are one product in float64,
+channels. Resizing is Pillow 13's, to the bit: antialiased, one axis after the other, each pass in fixed point with 22 bits after
+the point, rounded half up and clipped to 0 … 255. The sums are integers below 2³¹. On the host they are one product in float64,
 which holds them exactly; on a device three products in float32, of the weights' upper 8 and two times 7 lower bits, are each
-exact and put together in integers. Only what is cut out is computed.
+exact and put together in integers. Only what is cut out is computed. A card with a `central_fraction` has that share of height
+and width cut out first, and brought to its size whatever the proportions.
 
 References: Pillow, `src/libImaging/Resample.c`; torchvision, `transforms.functional.resize` and `center_crop`.
 """
@@ -74,9 +75,11 @@ def cut(card: Card, images: UInt8[Array | np.ndarray, "n h w c"]) -> UInt8[Any, 
     if images.ndim != 4 or images.shape[-1] != count or images.dtype != np.uint8 or not prod(images.shape[1:]):
         right = f"uint8 {'grey' if count == 1 else 'RGB'} (n, h, w, {count})"
         raise ValueError(f"preprocess: the images are {images.dtype}{list(images.shape)}; they must be {right}")
-    n, h, w, _ = images.shape
-    sizes = short_side(h, w, card.resize)
-    for axis in (2, 1):  # along the rows first, as Pillow
+    if card.central_fraction:
+        images = _central(images, card.central_fraction)
+    _, h, w, _ = images.shape
+    sizes = card.image_size if card.central_fraction else short_side(h, w, card.resize)
+    for axis in _passes(h, w, *sizes):
         start, count = _middle(sizes[axis - 1], card.image_size[axis - 1])
         if sizes[axis - 1] == images.shape[axis]:
             images = _padded(images, axis, start, count)
@@ -85,6 +88,23 @@ def cut(card: Card, images: UInt8[Array | np.ndarray, "n h w c"]) -> UInt8[Any, 
             weights = _fixed_point(images.shape[axis], sizes[axis - 1], METHODS[card.interpolation], inside)
             images = _contract(images, weights, axis)
             images = _padded(images, axis, min(start, 0), count)
+    return images
+
+
+def _passes(h: int, w: int, oh: int, ow: int) -> tuple[int, int]:
+    """The axes in the order of Pillow's passes: columns first where the height loses more than twice what the width does.
+
+    Before version 13 Pillow went along the rows first always, which differs by one level here and there.
+    """
+    return (1, 2) if oh < h and 2 * (w - ow) < h - oh else (2, 1)
+
+
+def _central(images: Any, fraction: float) -> Any:
+    """The middle of images: `⌊fraction · n⌋` pixels of n, at least one, of which the left half of an odd rest is the smaller."""
+    for axis in (1, 2):
+        n = images.shape[axis]
+        count = max(1, int(fraction * n))
+        images = _padded(images, axis, (n - count) // 2, count)
     return images
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from flax import nnx
 
-from ._files import Stored, WeightFileError, opened
+from ._array import Stored, WeightFileError
+from ._files import opened
 from ._load import best_naming, shape_in
 
 MOST_CLASSES = 1 << 17  # a file that says more is taken for damaged: its head would fill the memory

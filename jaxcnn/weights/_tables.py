@@ -69,6 +69,23 @@ _TIMM_VGG = (
     (r"^classifier\.3\.", "pre_logits.fc2."),
     (r"^classifier\.6\.", "head.fc."),
 )
+_SLIM_HEAD = "Logits.Conv2d_1c_1x1."
+_SLIM_MOBILENET_V1 = (
+    (r"^features\.0\.0\.", "Conv2d_0."),
+    (r"^features\.(\d+)\.0\.0\.", r"Conv2d_\1_depthwise."),
+    (r"^features\.(\d+)\.1\.0\.", r"Conv2d_\1_pointwise."),
+    (r"^classifier\.", _SLIM_HEAD),
+)
+_SLIM_MOBILENET_V2 = (
+    (r"^features\.0\.0\.", "Conv."),
+    (r"^features\.1\.conv\.0\.0\.", "expanded_conv.depthwise."),  # the first block, which expands nothing
+    (r"^features\.1\.conv\.1\.", "expanded_conv.project."),
+    (r"^features\.18\.0\.", "Conv_1."),
+    *((rf"^features\.{number}\.conv\.0\.0\.", f"expanded_conv_{number - 1}.expand.") for number in range(2, 18)),
+    *((rf"^features\.{number}\.conv\.1\.0\.", f"expanded_conv_{number - 1}.depthwise.") for number in range(2, 18)),
+    *((rf"^features\.{number}\.conv\.2\.", f"expanded_conv_{number - 1}.project.") for number in range(2, 18)),
+    (r"^classifier\.1\.", _SLIM_HEAD),
+)
 _DENSENET_2017 = ((r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2."),)
 
 TABLES: dict[str, dict[str, Naming]] = {  # family: publisher: names
@@ -80,7 +97,8 @@ TABLES: dict[str, dict[str, Naming]] = {  # family: publisher: names
         "timm": Naming(_timm.EFFICIENTNET, epsilon=1e-5),
         "timm_v2": Naming(_timm.EFFICIENTNET_V2, epsilon=1e-5),
     },
-    "mobilenet_v2": {"timm": Naming(_timm.MOBILENET_V2)},
+    "mobilenet_v1": {"tf_slim": Naming(_SLIM_MOBILENET_V1)},
+    "mobilenet_v2": {"timm": Naming(_timm.MOBILENET_V2), "tf_slim": Naming(_SLIM_MOBILENET_V2)},
     "mobilenet_v3": {
         "timm": Naming(_timm.MOBILENET_V3_LARGE, epsilon=1e-5),
         "timm_small": Naming(_timm.MOBILENET_V3_SMALL, epsilon=1e-5),

@@ -133,12 +133,12 @@ def test_lrp_adds_up_without_biases(x):
         for key, shape in zip(jax.random.split(KEY, 3), [(3, 3, 3, 5), (3, 3, 5, 5), (5, 4)])
     ]
     score = f(x)[:, 1]
-    for rule in (I.epsilon_rule(), I.gamma_rule(0.5), I.alpha_beta_rule(0.0), I.alpha_beta_rule(1.0)):
+    for rule in (I.epsilon_rule(1e-9), I.gamma_rule(0.5), I.alpha_beta_rule(0.0), I.alpha_beta_rule(1.0)):
         np.testing.assert_allclose(I.lrp(f, x, 1, rule=rule).sum((1, 2, 3)), score, rtol=2e-3)
-    mixed = I.lrp(f, x, 1, rule=[I.gamma_rule(0.5), I.alpha_beta_rule(), I.epsilon_rule()])
+    mixed = I.lrp(f, x, 1, rule=[I.gamma_rule(0.5), I.alpha_beta_rule(0.0), I.epsilon_rule(1e-9)])
     np.testing.assert_allclose(mixed.sum((1, 2, 3)), score, rtol=2e-3)
     with pytest.raises(ValueError, match="2 rules for the model's 3 layers with weights"):
-        I.lrp(f, x, 1, rule=[I.epsilon_rule()] * 2)
+        I.lrp(f, x, 1, rule=[I.epsilon_rule(1e-9)] * 2)
     with pytest.raises(ValueError, match="of numbers from 0"):
         I.lrp(f, x, 1, rule=I.gamma_rule(-1.0))
 

@@ -57,13 +57,13 @@ def test_examples_are_argsort_of_the_whole_set(sizes, which):
 
 
 def test_examples_of_equal_images_are_the_first_ones():
-    found = examples(model, [np.repeat(IMAGES[:1], 4, 0)] * 3, k=3, prepare=prepare)
+    found = examples(model, [np.repeat(IMAGES[:1], 4, 0)] * 3, None, k=3, prepare=prepare)
     np.testing.assert_array_equal(found.indices, [[0, 1, 2]] * 5)
 
 
 def test_examples_at_random_do_not_depend_on_the_cut_and_are_uniform():
     draw = lambda sizes, seed: examples(
-        model, cuts(sizes), k=6, which="random", key=jax.random.key(seed), prepare=prepare
+        model, cuts(sizes), "map", k=6, which="random", key=jax.random.key(seed), prepare=prepare
     )
     one, other = draw((23,), 0), draw((4, 4, 4, 4, 4, 3), 0)
     np.testing.assert_array_equal(one.indices, other.indices)
@@ -76,7 +76,7 @@ def test_examples_at_random_do_not_depend_on_the_cut_and_are_uniform():
 
 def test_examples_of_a_stream_and_of_pairs_have_labels():
     split = Split(IMAGES, np.arange(23, dtype=np.int32))
-    found = examples(model, Stream(split, 6, epochs=1), k=2, channels=[3, 0], prepare=prepare)
+    found = examples(model, Stream(split, 6, epochs=1), None, k=2, channels=[3, 0], prepare=prepare)
     best = ACTIVATION.max((1, 2))
     assert found.size == 18
     np.testing.assert_allclose(found.values[0], best[found.labels[0], 3], rtol=1e-5)

@@ -2,8 +2,9 @@
 
 Parameters and multiply-adds of an image of the model's size are torchvision's publications of its weights to the last digit that
 these have (EfficientNet-B2's are of 288×288 pixels, GoogLeNet's parameters are with the auxiliary heads that it drops); MobileNet
-v1 has 4.2 million and 569 million in the paper's table 4, CIFAR ResNets 0.27 to 1.7 million in the paper's table 6, U-Net is
-counted by hand.
+v1 has 4.2 million and 569 million in the paper's table 4, a quarter of its width at 128×128 pixels 0.47 and 14 million in the
+authors' list, CIFAR ResNets 0.27 to 1.7 million in the paper's table 6, U-Net is counted by hand. The MobileNets of TensorFlow
+Lite have as many numbers as their files.
 
 The field is that of the last map before one that sees the whole image, as a global average does, and squeeze-excitation. 195,
 212, 315 and 1311 pixels of AlexNet, VGG-16, MobileNet v1 and Inception v3 are those of Araujo, Norris & Sim, Computing receptive
@@ -92,7 +93,11 @@ squeezenet1_1; 1,235,496; 349; conv10: 207×207 every 16
     conv1 pool1 fire2-3 pool3 fire4-5 pool5 fire6-9 conv10 logits
 mobilenet_v1; 4,231,976; 569; features.13: 315×315 every 32
     features.0-13 average logits
+tflite_mobilenet_v1_025; 467,593; 14; features.13: 315×315 every 32
+    features.0-13 average logits
 mobilenet_v2; 3,504,872; 301; features.18: 491×491 every 32
+    features.0-18 average logits
+tflite_mobilenet_v2; 3,489,097; 301; features.18: 491×491 every 32
     features.0-18 average logits
 mobilenet_v3_large; 5,483,032; 217; features.3: 19×19 every 4
     features.0-16 average hidden logits

@@ -9,8 +9,9 @@ from jaxcnn import models
 
 SMALLEST = (
     "lenet5 lenet5_1998 dense plain airbench cifar_resnet20 alexnet vgg11 vgg11_bn resnet18 resnet50 densenet121 "
-    "squeezenet1_0 squeezenet1_1 mobilenet_v1 mobilenet_v2 mobilenet_v3_small tf_mobilenet_v3_small efficientnet_b0 "
-    "convnext_tiny googlenet inception_v3 shufflenet_v2_x0_5 mnasnet0_5 regnet_x_400mf regnet_y_400mf unet"
+    "squeezenet1_0 squeezenet1_1 mobilenet_v1 tflite_mobilenet_v1_025 mobilenet_v2 tflite_mobilenet_v2 mobilenet_v3_small "
+    "tf_mobilenet_v3_small efficientnet_b0 convnext_tiny googlenet inception_v3 shufflenet_v2_x0_5 mnasnet0_5 regnet_x_400mf "
+    "regnet_y_400mf unet"
 ).split()
 EVERY = [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.slow) for name in models.list()]
 GREY = ("lenet5", "lenet5_1998", "dense", "plain", "unet")

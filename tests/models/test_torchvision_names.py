@@ -17,7 +17,7 @@ from tests.models.test_torchvision import check_in_float64, on_cpu, quiet, witho
 from tests.models.torch_names import random_network, relative, torchvision_models
 
 OWN = {"lenet5", "lenet5_1998", "dense", "plain", "airbench", "mobilenet_v1", "unet"}  # not in torchvision
-NAMES = [name for name in models.list() if name not in OWN and not name.startswith(("cifar_", "tf_"))]
+NAMES = [name for name in models.list() if name not in OWN and not name.startswith(("cifar_", "tf_", "tflite_"))]
 LARGEST = "regnet_y_128gf"  # its arrays, twice with gradients, are more than most machines hold: `test_largest.py`
 AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("aux",)}
 SIDES = {"inception_v3": 299}  # its auxiliary head needs the full size

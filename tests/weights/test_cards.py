@@ -15,7 +15,7 @@ def test_cards_are_complete():
         assert name.startswith(f"{card.model}.")
         assert re.fullmatch(r"[0-9a-f]{8,64}", card.sha256), name
         assert card.interpolation in ("bilinear", "bicubic")
-        assert (card.channels, card.range) in (("RGB", 1.0), ("BGR", 255.0))
+        assert (card.channels, card.range) in (("RGB", 1.0), ("RGB", 255.0), ("BGR", 255.0))
         assert min(card.image_size) > 0
         assert card.resize >= min(card.image_size)
         assert card.licence
@@ -27,7 +27,7 @@ def test_published_accuracies_are_percentages():
     for card in CARDS.values():
         top1, top5 = card.published
         assert any(card.published)
-        assert top1 is None or 50 < top1 < 95
+        assert top1 is None or (30 if card.model == "tflite_mobilenet_v1_025" else 50) < top1 < 95
         assert top5 is None or 75 < top5 < 99
         assert None in (top1, top5) or top1 < top5
 

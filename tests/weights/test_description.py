@@ -18,7 +18,7 @@ def dense():
     return nn.Dense(2, 3, rngs=nnx.Rngs(0))
 
 
-@pytest.mark.parametrize("card", [GREY, Card("a.b", "a"), *list(weights.CARDS.values())[:3], None])
+@pytest.mark.parametrize("card", [GREY, Card("a.b", "a"), *list(weights.CARDS.values())[:4], None])
 def test_save_keeps_the_card_whole(card, tmp_path):
     weights.save(dense(), tmp_path / "a.safetensors", card=card, class_names=("x", "y", "z"))
     assert weights.description(tmp_path / "a.safetensors") == (card, ("x", "y", "z"), None)
@@ -42,6 +42,8 @@ def test_description_passes_over_fields_that_there_are_not(tmp_path):
         ({"image_size": [28]}, "Card: image_size="),
         ({"image_size": "28"}, "Card: image_size='28' must be integers"),
         ({"resize": 0.5}, "Card: resize=0.5 must be integers"),
+        ({"central_fraction": 1.5}, r"Card: central_fraction=1\.5; give a share from 0 to 1"),
+        ({"central_fraction": "all"}, "Card: central_fraction='all' must be finite numbers"),
         ({"std": [0.0]}, "each std above 0"),
         ({"mean": [0.1, 0.2]}, "'L' takes 1, each"),
         ({"mean": [float("nan")]}, r"Card: mean=\[nan\] must be finite numbers"),

@@ -16,14 +16,23 @@ CARDS = (
     "efficientnet_b1.torchvision_V1",
     "inception_v3.torchvision_V1",
     "squeezenet1_1.iandola",
+    "tflite_mobilenet_v1_025.google_coral",
 )
 PHOTOS = ("photos/neural_style__tubingen.jpg", "photos/set5__butterfly.bmp", "photos/pytorch_examples__udnie.jpg",
           "imagenet_sample/n02110185_Siberian_husky.JPEG", "cats_dogs/dog/dog.33.jpg")  # fmt: skip
 
 
 def by_pillow(card, pixels):
-    """Resized by Pillow as torchvision's `resize` asks it, the middle cut out as by its `center_crop`."""
+    """Resized by Pillow as torchvision's `resize` asks it, the middle cut out as by its `center_crop`.
+
+    With a central fraction that middle is brought to the card's size, whatever its proportions.
+    """
     h, w, _ = pixels.shape
+    if card.central_fraction:
+        inner = [max(1, int(size * card.central_fraction)) for size in (w, h)]
+        left, top = (w - inner[0]) // 2, (h - inner[1]) // 2
+        middle = Image.fromarray(pixels).crop((left, top, left + inner[0], top + inner[1]))
+        return np.asarray(middle.resize(card.image_size[::-1], FILTERS[card.interpolation]))
     short, s = card.resize, card.image_size[0]
     to = (int(short * w / h), short) if h <= w else (short, int(short * h / w))  # width, height
     whole = np.asarray(Image.fromarray(pixels).resize(to, FILTERS[card.interpolation]))
@@ -39,16 +48,27 @@ def test_cut_is_pillows(name, photo, shared):
     np.testing.assert_array_equal(weights.cut(card, pixels[None])[0], by_pillow(card, pixels))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (37, 23), (227, 228), (230, 640), (900, 31)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (37, 23), (227, 228), (230, 640), (900, 31), (640, 230)])
 @pytest.mark.parametrize("interpolation", FILTERS)
-def test_cut_on_a_device_is_pillows(shape, interpolation):
-    card = dataclasses.replace(weights.card(CARDS[0]), interpolation=interpolation, resize=33, image_size=(31, 31))
+@pytest.mark.parametrize("part", [{"image_size": (31, 31)}, {"image_size": (31, 45), "central_fraction": 0.7}])
+def test_cut_on_a_device_is_pillows(shape, interpolation, part):
+    card = dataclasses.replace(weights.card(CARDS[0]), interpolation=interpolation, resize=33, **part)
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), np.uint8)
     found = jax.jit(lambda x: weights.cut(card, x))(pixels)
     assert isinstance(found, jax.Array)
     for image, expected in zip(np.asarray(found), pixels):
         np.testing.assert_array_equal(image, by_pillow(card, expected))
     np.testing.assert_array_equal(weights.cut(card, pixels), found)
+
+
+@pytest.mark.parametrize(
+    ("w", "oh", "ow"), [(50, 70, 36), (50, 72, 36), (50, 73, 36), (40, 71, 60), (40, 120, 60), (90, 71, 60)]
+)
+def test_cut_goes_along_the_axis_that_pillow_takes_first(w, oh, ow):
+    """Two roundings in another order differ; of 100 rows and w columns the order turns where 2 (w − ow) = 100 − oh."""
+    card = weights.Card("a", "a", image_size=(oh, ow), central_fraction=1.0)
+    pixels = np.random.default_rng(0).integers(0, 256, (100, w, 3), np.uint8)
+    np.testing.assert_array_equal(weights.cut(card, pixels[None])[0], by_pillow(card, pixels))
 
 
 def test_cut_of_a_very_long_picture_stays_small():
@@ -71,6 +91,7 @@ def test_cut_adds_black_where_the_cut_is_larger():
         ("resnet50.torchvision_V1", [(10 / 255 - 0.485) / 0.229, (20 / 255 - 0.456) / 0.224, (30 / 255 - 0.406) / 0.225]),
         ("inception_v3.torchvision_V1", [10 / 127.5 - 1, 20 / 127.5 - 1, 30 / 127.5 - 1]),
         ("squeezenet1_1.iandola", [30 - 104, 20 - 117, 10 - 123]),
+        ("tflite_mobilenet_v2.google_coral", [(10 - 128) / 128, (20 - 128) / 128, (30 - 128) / 128]),
     ],
 )  # fmt: skip
 def test_preprocess_normalises_as_the_card_says(name, expected):

@@ -10,11 +10,12 @@ References: Shrikumar, Greenside & Kundaje, Learning important features through 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Float
 
 from .._attribute import attribute, images, like
@@ -58,10 +59,9 @@ def _deep_lift(forward, x: Array, score, baseline: Array) -> tuple[Array, Any]:
         return bound(equation, operands)
 
     evaluate(closed, [baseline], [True], record)
-    again = jax.tree.map(lax.stop_gradient, recorded)
 
     def summed(x):
-        references = iter(again)
+        references = iter(recorded)
         rule = lambda equation, operands, flags: (
             _multiplied(equation, operands, next(references), flags) if _ruled(equation, operands, flags) else None
         )
@@ -93,29 +93,38 @@ def _multiplied(equation: Any, operands: Sequence[Any], reference: Sequence[Any]
     (u, v), (u0, v0) = operands, reference
     if name == "div":  # u / v is u · (1 / v)
         v, v0 = _rescaled(lambda v: 1 / v, v, v0), 1 / v0
-    half_u, half_v = lax.stop_gradient((u + u0) / 2), lax.stop_gradient((v + v0) / 2)
-    return [straight(values[0], lambda du, dv: du * half_v + dv * half_u, jnp.asarray(u), v)]
+    halves = (v + v0) / 2, (u + u0) / 2
+    return [straight(shared, values[0], halves, jnp.asarray(u), v)]
+
+
+def shared(factors: tuple[Array, Array], du: Array, dv: Array) -> Array:
+    """The change of a product of two arrays, as a sum of both changes."""
+    return du * factors[0] + dv * factors[1]
+
+
+def scaled(factor: Array, du: Array) -> Array:
+    """A change times a factor."""
+    return du * factor
 
 
 def _rescaled(function, u: Array, reference: Array) -> Array:
     value, slope = jax.jvp(function, (u,), (jnp.ones_like(u),))
     change, near = u - reference, jnp.abs(u - reference) < CLOSE
     ratio = (value - function(reference)) / jnp.where(near, 1, change)
-    multiplier = lax.stop_gradient(jnp.where(near, slope, ratio))
-    return straight(value, lambda du: du * multiplier, u)
+    return straight(scaled, value, jnp.where(near, slope, ratio), u)
 
 
 def _maximum(equation: Any, u: Array, reference: Array, value: Array) -> Array:
     whole = lambda u: bound(equation, [u])[0]
-    still, change = lax.stop_gradient(u), lax.stop_gradient(u - reference)
-    near = jnp.abs(change) < CLOSE
-    of_reference, of_x = whole(reference), lax.stop_gradient(value)
-    larger = jnp.maximum(of_x, of_reference)
+    of_reference = whole(reference)
+    larger = jnp.maximum(value, of_reference)
+    known = (u, reference, larger - of_reference, value - larger)
+    return straight(partial(_won, whole), value, known, u)
+
+
+def _won(whole, known: tuple[Array, ...], du: Array) -> Array:
+    u, reference, gain, loss = known
+    change, near = u - reference, jnp.abs(u - reference) < CLOSE
     towards = lambda at, v: jax.jvp(whole, (at,), (v,))[1]
-
-    def linear(du):
-        share = jnp.where(near, 0, du / jnp.where(near, 1, change))
-        won = (larger - of_reference) * towards(still, share) + (of_x - larger) * towards(reference, share)
-        return won + towards(still, jnp.where(near, du, 0))
-
-    return straight(value, linear, u)
+    share = jnp.where(near, 0, du / jnp.where(near, 1, change))
+    return gain * towards(u, share) + loss * towards(reference, share) + towards(u, jnp.where(near, du, 0))

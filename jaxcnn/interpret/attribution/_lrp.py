@@ -17,19 +17,21 @@ propagation (2015); Montavon et al., Layer-wise relevance propagation: an overvi
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Float
 
 from .._attribute import attribute
 from .._forward import PLAIN
 from .._kinds import ACTIVATIONS, elementwise, straight
-from .._layers import Layer, layers_of
+from .._layers import Layer, Parts, layers_of
 from .._replay import bound, call_name, evaluate
 from .._target import Target
+from ._deep_lift import scaled, shared
 
 Linear = Callable[[Array], Array]
 # operations that hand relevance on as their derivative does: they add up, choose or move numbers
@@ -41,16 +43,20 @@ ADDITIVE = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LrpRule:
-    """How a layer hands relevance on: `epsilon`, `gamma` (with γ) or `alpha_beta` (with β; α = 1 + β)."""
+    """How a layer hands relevance on: `epsilon_rule`, `gamma_rule` (with γ) or `alpha_beta_rule` (with β; α = 1 + β).
+
+    >>> LrpRule(gamma=0.25) == gamma_rule(0.25)
+    True
+    """
 
     gamma: float = 0.0
     beta: float | None = None
     epsilon: float = 1e-9
 
 
-def epsilon_rule(epsilon: float = 1e-9) -> LrpRule:
+def epsilon_rule(epsilon: float) -> LrpRule:
     """The rule with ε > 0, which takes relevance from small sums.
 
     >>> epsilon_rule(0.1).epsilon
@@ -59,16 +65,16 @@ def epsilon_rule(epsilon: float = 1e-9) -> LrpRule:
     return LrpRule(epsilon=epsilon)
 
 
-def gamma_rule(gamma: float = 0.25, *, epsilon: float = 1e-9) -> LrpRule:
+def gamma_rule(gamma: float, *, epsilon: float = 1e-9) -> LrpRule:
     """The rule with γ ≥ 0.
 
-    >>> gamma_rule().gamma
+    >>> gamma_rule(0.25).gamma
     0.25
     """
     return LrpRule(gamma=gamma, epsilon=epsilon)
 
 
-def alpha_beta_rule(beta: float = 0.0, *, epsilon: float = 1e-9) -> LrpRule:
+def alpha_beta_rule(beta: float, *, epsilon: float = 1e-9) -> LrpRule:
     """The rule with β ≥ 0 and α = 1 + β; β = 0 hands on what speaks for the output alone.
 
     >>> alpha_beta_rule(1.0).beta
@@ -139,10 +145,9 @@ def _handed(equation, operands, flags, layers: dict[int, Layer], rules) -> Seque
         return [_passed(function, operands[flags.index(True)])]
     if name == "mul" and all(flags):
         u, v = operands
-        half_u, half_v = lax.stop_gradient(u / 2), lax.stop_gradient(v / 2)
-        return [straight(bound(equation, operands)[0], lambda du, dv: du * half_v + dv * half_u, u, v)]
-    scaled = name in ("mul", "div") and flags[0] != flags[1] and not (name == "div" and flags[1])
-    if name in ADDITIVE or scaled or (call_name(equation) is not None and call_name(equation) not in ACTIVATIONS):
+        return [straight(shared, bound(equation, operands)[0], (v / 2, u / 2), u, v)]
+    by_number = name in ("mul", "div") and flags[0] != flags[1] and not (name == "div" and flags[1])
+    if name in ADDITIVE or by_number or (call_name(equation) is not None and call_name(equation) not in ACTIVATIONS):
         return None
     raise ValueError(f"lrp: the model has the operation {name!r} on what depends on x, for which there is no rule")
 
@@ -150,31 +155,34 @@ def _handed(equation, operands, flags, layers: dict[int, Layer], rules) -> Seque
 def _passed(function: Linear, u: Array) -> Array:
     """An elementwise function, whose relevance is that of its input."""
     value, slope = jax.jvp(function, (u,), (jnp.ones_like(u),))
-    factor = lax.stop_gradient(jnp.where(u == 0, slope, value / jnp.where(u == 0, 1, u)))
-    return straight(value, lambda du: du * factor, u)
+    return straight(scaled, value, jnp.where(u == 0, slope, value / jnp.where(u == 0, 1, u)), u)
 
 
 def _weighted(layer: Layer, rule: LrpRule, u: Array) -> Array:
     """A layer's output, with the derivative that the rule says."""
-    y, positive, negative, bias = layer.parts(lax.stop_gradient(u))
-    still = lax.stop_gradient(u)
+    parts = layer.parts(u)
+    y, bias = parts.output, parts.bias
     if rule.beta is None:
-        linear = (lambda v: positive(v) + negative(v)) if not rule.gamma else (
-            lambda v: (1 + rule.gamma) * positive(v) + negative(v)
-        )  # fmt: skip
-        z = linear(still) + bias + rule.gamma * jnp.maximum(bias, 0)
-        factor = _over(y, z, rule.epsilon)
-        return straight(y, lambda du: factor * linear(du), u)
-    up, down = still > 0, still < 0
-    for_it = lambda v: positive(jnp.where(up, v, 0)) + negative(jnp.where(down, v, 0))
-    against = lambda v: negative(jnp.where(up, v, 0)) + positive(jnp.where(down, v, 0))
-    gain = _over(y, for_it(still) + jnp.maximum(bias, 0), rule.epsilon)
-    loss = _over(y, against(still) + jnp.minimum(bias, 0), rule.epsilon)
-    linear = lambda du: (1 + rule.beta) * gain * for_it(du) - rule.beta * loss * against(du)
-    return straight(y, linear, u)
+        z = y if not rule.gamma else parts.weigh(u, rule.gamma) + bias + rule.gamma * jnp.maximum(bias, 0)
+        linear = lambda known, du: known[0] * known[1].weigh(du, rule.gamma)
+        return straight(linear, y, (_over(y, z, rule.epsilon), parts), u)
+    gain = _over(y, _speaking(parts, u, u) + jnp.maximum(bias, 0), rule.epsilon)
+    loss = _over(y, _speaking(parts, u, u, -1) + jnp.minimum(bias, 0), rule.epsilon) if rule.beta else None
+    return straight(partial(_shares, rule.beta), y, (gain, loss, parts, u), u)
+
+
+def _speaking(parts: Parts, u: Array, v: Array, sign: int = 1) -> Array:
+    """The weights on v where weight times u has the sign."""
+    return parts.signed(jnp.where(u > 0, v, 0), sign) + parts.signed(jnp.where(u < 0, v, 0), -sign)
+
+
+def _shares(beta: float, known, du: Array) -> Array:
+    gain, loss, parts, u = known
+    won = (1 + beta) * gain * _speaking(parts, u, du)
+    return won - beta * loss * _speaking(parts, u, du, -1) if beta else won
 
 
 def _over(y: Array, z: Array, epsilon: float) -> Array:
     """y / (z + ε sign z), 0 where both are 0."""
     below = z + jnp.where(z < 0, -epsilon, epsilon)
-    return lax.stop_gradient(jnp.where(below == 0, 0, y / jnp.where(below == 0, 1, below)))
+    return jnp.where(below == 0, 0, y / jnp.where(below == 0, 1, below))

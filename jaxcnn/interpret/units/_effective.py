@@ -25,7 +25,7 @@ from .._forward import Forward, reached, resolve, run
 def effective_receptive_field(
     model: Any,
     images: Float[Array, "n h w c"],
-    layer: str | None = None,
+    layer: str | None,
     *,
     at: tuple[int, ...] | None = None,
     channel: int | None = None,
@@ -37,7 +37,7 @@ def effective_receptive_field(
     Args:
         model: an NNX module, or a function of images.
         images: as the model takes them, or as `prepare` does.
-        layer: name or pattern of an activation with space (default: the deepest map).
+        layer: name or pattern of an activation with space; None means the deepest map.
         at: place (y, x) of the unit (default: the centre).
         channel: its channel (default: the mean over all of them).
         prepare: from the images to what the model takes.
@@ -46,7 +46,7 @@ def effective_receptive_field(
     Raises: ValueError for a layer, place or channel that is not there, and a gradient that is not finite.
 
     >>> shift = lambda x, tap: tap("moved", jnp.roll(2 * x, 1, 2))
-    >>> effective_receptive_field(shift, jnp.ones((1, 3, 3, 1))).tolist()
+    >>> effective_receptive_field(shift, jnp.ones((1, 3, 3, 1)), "moved").tolist()
     [[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     name = "effective_receptive_field"
@@ -88,6 +88,9 @@ class Ellipse(NamedTuple):
         centre: (y, x), pixel centres at +0.5.
         radii: half of the long and the short axis, two standard deviations each.
         angle: of the long axis, degrees counter-clockwise from the x axis.
+
+    >>> Ellipse((8.0, 8.0), (4.0, 2.0), 0.0).radii
+    (4.0, 2.0)
     """
 
     centre: tuple[float, float]

@@ -37,6 +37,10 @@ class Examples(NamedTuple):
         pixels: the images `(c, k, h, w, c)` where they were kept.
         labels: `(c, k)`, where batches are pairs with labels.
         size: images of the data set.
+
+    >>> found = examples(lambda x, tap: tap("pixels", x), jnp.ones((3, 4, 4, 1)), "pixels", k=2, keep=True)
+    >>> found.size, found.pixels.shape, found.crops(0)[0].shape
+    (3, (1, 2, 4, 4, 1), (1, 1, 1))
     """
 
     layer: str
@@ -71,7 +75,7 @@ class _Found(NamedTuple):
 def examples(
     model: Any,
     images: Any,
-    layer: str | None = None,
+    layer: str | None,
     *,
     k: int = 9,
     which: Which = "most",
@@ -87,7 +91,7 @@ def examples(
     Args:
         model: an NNX module, or a function of images.
         images: an array `(n, h, w, c)`, or an iterable of batches: arrays, or pairs of arrays and labels (a `data.Stream`).
-        layer: name or pattern of an activation (default: the deepest map).
+        layer: name or pattern of an activation; None means the deepest map.
         k: images a channel.
         which: "most", "least" or "random" (each set of k images alike).
         key: of the random ones.
@@ -100,7 +104,7 @@ def examples(
     Raises: ValueError for a layer or channel that is not there, k larger than the data set, an activation that is NaN.
 
     >>> x = jnp.arange(4.0).reshape(4, 1, 1, 1) * jnp.ones((1, 2, 2, 2))
-    >>> found = examples(lambda x, tap: tap("pixels", x), x, k=2)
+    >>> found = examples(lambda x, tap: tap("pixels", x), x, "pixels", k=2)
     >>> found.indices.tolist(), found.boxes[0, 0].tolist()
     ([[3, 2], [3, 2]], [0, 0, 1, 1])
     """

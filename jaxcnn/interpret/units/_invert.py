@@ -31,7 +31,7 @@ def invert(
     key: Array,
     model: Any,
     x: Float[Array, "n h w c"],
-    layer: str | None = None,
+    layer: str | None,
     *,
     steps: int = 256,
     learning_rate: float = 0.05,
@@ -48,12 +48,12 @@ def invert(
 
     Args:
         x: images in [0, 1]; `prepare` makes what the model takes of them.
-        layer: name or pattern of an activation (default: the deepest map).
+        layer: name or pattern of an activation; None means the deepest map.
 
     The other arguments and the errors are those of `visualise`.
 
     >>> x = jax.random.uniform(jax.random.key(1), (1, 8, 8, 1))
-    >>> found = invert(jax.random.key(0), lambda x, tap: tap("same", x), x, total_variation=0.0, steps=200)
+    >>> found = invert(jax.random.key(0), lambda x, tap: tap("same", x), x, "same", total_variation=0.0, steps=200)
     >>> bool(jnp.abs(found.images[:, 0] - x).max() < 0.05)
     True
     """
@@ -66,7 +66,7 @@ def caricature(
     key: Array,
     model: Any,
     x: Float[Array, "n h w c"],
-    layer: str | None = None,
+    layer: str | None,
     *,
     steps: int = 256,
     learning_rate: float = 0.05,
@@ -84,7 +84,7 @@ def caricature(
     The arguments and errors are those of `invert`.
 
     >>> x = jax.random.uniform(jax.random.key(1), (1, 8, 8, 1))
-    >>> found = caricature(jax.random.key(0), lambda x, tap: tap("same", x - 0.5), x, transforms=None, steps=100)
+    >>> found = caricature(jax.random.key(0), lambda x, tap: tap("same", x - 0.5), x, "same", transforms=None)
     >>> bool(jnp.corrcoef(found.images.ravel(), x.ravel())[0, 1] > 0.5)
     True
     """

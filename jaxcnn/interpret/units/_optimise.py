@@ -61,7 +61,11 @@ class Moving(NamedTuple):
 
 
 class Visualised(NamedTuple):
-    """Images in [0, 1] `(objectives, count, h, w, c)`, and what each reached `(objectives, count)`, without transformations."""
+    """Images in [0, 1] `(objectives, count, h, w, c)`, and what each reached `(objectives, count)`, without transformations.
+
+    >>> Visualised(jnp.zeros((3, 1, 8, 8, 3)), jnp.zeros((3, 1))).values.shape
+    (3, 1)
+    """
 
     images: Array
     values: Array

@@ -16,7 +16,7 @@ from jaxcnn.augment import random_affine
 GREY = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Robust:
     """Random moves, scales and turns, `(key, images) -> images`; other amounts for each image, the same size (but for `pad`).
 
