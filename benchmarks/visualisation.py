@@ -53,6 +53,8 @@ class Options:
     """Steps of each channel."""
     at_once: int = 16
     """Images that ours holds together."""
+    torch_threads: int = 1
+    """Threads of PyTorch. With both cores of a machine that others use too its loops wait for each other: 1.1 s a step."""
     rounds: int = 5
     """Turns of each rival."""
     quick: bool = False
@@ -87,7 +89,7 @@ def measure(options: Options, machine: Machine) -> VisualisationRecord:
     steps, rounds = (2, 1) if options.quick else (options.steps, options.rounds)
     model = drawn(lambda rngs: models.create(NETWORK, rngs=rngs))
     place = model.names.index(options.layer)  # pyright: ignore
-    lucent = Lucent(NETWORK, stored(model), f"features.{place}", options.side, Robust())
+    lucent = Lucent(NETWORK, stored(model), f"features.{place}", options.side, Robust(), options.torch_threads)
     error = _check(model, options, lucent)
     options_of: dict[str, Any] = {"image_size": options.side, "prepare": normalised, "at_once": options.at_once}
     wanted = [Channel(options.layer, i) for i in range(many)]

@@ -16,14 +16,16 @@ MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.22
 
 
 class Lucent:
-    """A network with a hook on one module; `optimise` runs Adam on the spectrum of one image."""
+    """A network with a hook on one module; `optimise` runs Adam on the spectrum of one image.
 
-    def __init__(self, name: str, arrays: dict[str, np.ndarray], module: str, side: int, robust: Robust):
+    As in Lucent the parameters keep their gradients, which nobody reads.
+    """
+
+    def __init__(self, name: str, arrays: dict[str, np.ndarray], module: str, side: int, robust: Robust, threads: int):
+        torch.set_num_threads(threads)
         self.model, self.side, self.robust = network(name, arrays).eval(), side, robust
         self.scale = torch.from_numpy(spectrum_scale((side, side)))
         self.colours = torch.tensor(COLOURS, dtype=torch.float32)
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)  # Lucent leaves them on, and computes what nobody reads
         self.features: Tensor | None = None
         self.model.get_submodule(module).register_forward_hook(self._keep)
 
