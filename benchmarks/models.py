@@ -184,7 +184,7 @@ def _training(construct, model, images, labels, traced) -> Program:
     def value(result) -> list[np.ndarray]:
         after, metrics = result
         moved = nnx.merge(nnx.split(model, nnx.Param, ...)[0], after.optimiser[0].trace, rest, copy=True)
-        return [np.asarray(metrics.loss)[None], _stored(moved)[first]]
+        return [np.asarray(metrics.loss)[None], stored(moved)[first]]
 
     step = make_step(graph_of(lambda rngs: construct(rngs=rngs)), sgd())
     return build(traced(step), state, jnp.asarray(images), jnp.asarray(labels), value=value)
@@ -193,7 +193,7 @@ def _training(construct, model, images, labels, traced) -> Program:
 def _torch(name, model, direction: Direction, images, labels, *, compiled: bool) -> Program:
     from . import model_torch
 
-    network = model_torch.network(name, _stored(model))
+    network = model_torch.network(name, stored(model))
     if direction == "forward":
         program = model_torch.forward(network, images, compiled=compiled)
     else:
@@ -201,7 +201,7 @@ def _torch(name, model, direction: Direction, images, labels, *, compiled: bool)
     return program
 
 
-def _stored(model: nnx.Module) -> dict[str, np.ndarray]:
+def stored(model: nnx.Module) -> dict[str, np.ndarray]:
     """Every array by PyTorch's name, in its layout."""
     return {entry.torch: entry.to_torch(np.asarray(entry.variable[...])) for entry in entries(model)}
 

@@ -221,7 +221,35 @@ class AttributionRecord(Throughput):
         return self.images
 
 
-Record = ConvRecord | OperationRecord | LoopRecord | TrainRecord | ModelRecord | AttributionRecord
+@dataclass(frozen=True)
+class VisualisationRecord:
+    """Feature visualisation of channels of one layer: runs "ours" and "lucent", one channel at a time.
+
+    `works` says how many steps of one channel a run of each rival is, `floors` how many times a rival's rate ours should reach.
+    """
+
+    network: str
+    layer: str
+    side: int
+    channels: int
+    steps: int
+    works: dict[str, int]
+    floors: dict[str, float]
+    others: float | None
+    runs: dict[str, Run]
+    machine: Machine
+    benchmark: str = "visualisation"
+
+    def rate(self, rival: str = "ours") -> float:
+        """Steps of one channel a second, in the median."""
+        return self.works[rival] / self.runs[rival].median_ms * 1e3
+
+    def speedup(self, rival: str) -> float:
+        """Our rate over the rival's."""
+        return self.rate() / self.rate(rival)
+
+
+Record = ConvRecord | OperationRecord | LoopRecord | TrainRecord | ModelRecord | AttributionRecord | VisualisationRecord
 
 
 def write(file: IO[str] | None, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `python -m jaxcnn classify | evaluate | inspect | summary | models`, one command a file.
+"""The command line: `python -m jaxcnn classify | evaluate | inspect | units | summary | models`, one command a file.
 
 What the user can mend is one line on standard error and exit code 1.
 """
@@ -24,8 +24,10 @@ def main(arguments: Sequence[str] | None) -> None:
     from ._inspect import inspect
     from ._models import models
     from ._summary import summary
+    from ._units import units
 
-    commands = {"classify": classify, "evaluate": evaluate, "inspect": inspect, "summary": summary, "models": models}
+    commands = {"classify": classify, "evaluate": evaluate, "inspect": inspect, "units": units}
+    commands |= {"summary": summary, "models": models}
     keep_memory()
     name = next(iter(arguments if arguments is not None else sys.argv[1:]), "")
     try:

@@ -198,6 +198,10 @@ def _split(equation: Any, rank: int) -> str | None:
     return "same" if equation.params["axis"] > rank else None
 
 
+def _rev(equation: Any, rank: int) -> str | None:
+    return "same" if min(equation.params["dimensions"], default=rank + 1) > rank else None
+
+
 def _broadcast(equation: Any, rank: int) -> str | None:
     in_front = equation.params["broadcast_dimensions"][: rank + 1] == tuple(range(rank + 1))
     return _keeps(equation.invars[0], equation.outvars[0], rank) if in_front else None
@@ -268,6 +272,7 @@ WINDOWS: dict[str, Callable[[Any, int], Window | Transposed | str | None]] = {
     "reduce_min": _reduce,
     "concatenate": _concatenate,
     "split": _split,
+    "rev": _rev,
     "transpose": _transpose,
     "broadcast_in_dim": _broadcast,
     "reshape": _reshape,
