@@ -197,7 +197,8 @@ def _rivals(config: Config, model: nnx.Module) -> dict[str, Callable[[Array, Arr
     from jaxcnn.weights._layout import entries
 
     arrays = {entry.torch: entry.to_torch(np.asarray(entry.variable[...])) for entry in entries(model)}
-    twin: Any = network("squeezenet1_1", arrays).eval().to(memory_format=torch.contiguous_format)
+    twin: Any = network("squeezenet1_1", arrays).eval()
+    twin = twin.to(memory_format=torch.contiguous_format)
     for module in twin.modules():
         if isinstance(module, torch.nn.ReLU):
             module.inplace = False

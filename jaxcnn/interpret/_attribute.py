@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from ._forward import Forward, run
 from ._target import Score, Target, check_range, parted
@@ -71,11 +72,7 @@ def finite(name: str, result: Any, what: str = "the result") -> Any:
     Raises: ValueError.
     """
     for part in jax.tree.leaves(result):
-        if (
-            isinstance(part, jax.core.Tracer)
-            or not jnp.issubdtype(part.dtype, jnp.inexact)
-            or bool(jnp.isfinite(part).all())
-        ):
+        if isinstance(part, Tracer) or not jnp.issubdtype(part.dtype, jnp.inexact) or bool(jnp.isfinite(part).all()):
             continue
         bad = np.flatnonzero(~np.isfinite(np.asarray(part)).reshape(len(part), -1).all(1)) if part.ndim else [0]
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from ._replay import bound, call_name
 
@@ -29,7 +30,7 @@ def is_relu(equation: Any, operands: Sequence[Any], flags: Sequence[bool]) -> bo
     if equation.primitive.name != "max" or sum(flags) != 1:
         return False
     other = operands[0] if flags[1] else operands[1]
-    return not isinstance(other, jax.core.Tracer) and np.ndim(other) == 0 and float(other) == 0
+    return not isinstance(other, Tracer) and np.ndim(other) == 0 and float(other) == 0
 
 
 def elementwise(equation: Any, operands: Sequence[Any], flags: Sequence[bool]) -> Callable[[Array], Array] | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from jax.extend.core import Literal
+from jax.extend.core import ClosedJaxpr, Literal
 
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 ENTERED = (
@@ -78,7 +78,7 @@ def body(equation: Any) -> Any | None:
     inside = next((equation.params[key] for key in CALLS if key in equation.params), None)
     if inside is None or hasattr(inside, "consts"):
         return inside
-    return jax.extend.core.ClosedJaxpr(inside, ()) if not inside.constvars else None
+    return ClosedJaxpr(inside, ()) if not inside.constvars else None
 
 
 def call_name(equation: Any) -> str | None:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 Target = int | Array | np.ndarray | tuple[int, ...] | Callable[[Any], Array] | None
 
@@ -47,7 +48,8 @@ class Score(NamedTuple):
         """
         name, kind, classes = self
         if callable(kind):
-            return _checked(name, kind(outputs), len(jax.tree.leaves(outputs)[0]))
+            values: Any = kind(outputs)
+            return _checked(name, values, len(jax.tree.leaves(outputs)[0]))
         shape = jnp.shape(outputs) if isinstance(outputs, jax.Array) else None
         if shape is None:
             raise ValueError(
@@ -82,7 +84,7 @@ def check_range(name: str, outputs: Any, classes: Array | None) -> None:
 
     Raises: ValueError.
     """
-    if classes is None or isinstance(classes, jax.core.Tracer):
+    if classes is None or isinstance(classes, Tracer):
         return
     count, values = outputs.shape[-1], np.asarray(classes)
     wrong = values[(values < 0) | (values >= count)]

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import Float, Int
 
 from .._attribute import attribute, counted, images, like
@@ -54,7 +55,7 @@ def feature_ablation(
 def _numbered(groups: Any, x: Array) -> tuple[Array, int]:
     """The groups of each image numbered from 0, and how many there are."""
     name, space = "feature_ablation", x.shape[1:-1]
-    if isinstance(groups, jax.core.Tracer):
+    if isinstance(groups, Tracer):
         raise TypeError(
             f"{name}: groups are traced; give them as NumPy integers, because their number shapes the program"
         )

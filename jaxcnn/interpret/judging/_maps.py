@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 
 def maps(name: str, values: Any, space: tuple[int, ...] | None = None, n: int | None = None) -> Array:
@@ -13,7 +13,7 @@ def maps(name: str, values: Any, space: tuple[int, ...] | None = None, n: int | 
 
     Raises: TypeError for what is not floating point, ValueError for NaN, infinity or another shape than that of the images.
     """
-    known = None if isinstance(values, jax.core.Tracer) else np.asarray(values)
+    known = None if isinstance(values, Tracer) else np.asarray(values)
     values = jnp.asarray(values)
     if not jnp.issubdtype(values.dtype, jnp.floating):
         raise TypeError(f"{name}: the attribution is {values.dtype}; give floating point")
@@ -32,7 +32,7 @@ def boxes(name: str, given: Any, n: int, space: tuple[int, int]) -> Array | None
 
     Raises: ValueError for boxes without area or outside the image.
     """
-    known = None if isinstance(given, jax.core.Tracer) else np.asarray(given)
+    known = None if isinstance(given, Tracer) else np.asarray(given)
     given = jnp.asarray(given)
     if given.shape == (n, *space) and given.dtype == bool:
         return None
