@@ -1,87 +1,25 @@
 """`inspect`: what in a photograph decides, by every method side by side."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
-from jax import Array
 from rich.console import Console
 from rich.table import Table
 
 from jaxcnn import interpret, weights
+from jaxcnn.interpret._forward import PLAIN, run
 
+from ._attributions import METHODS, Asked, Found, computed, judged
 from ._classify import softmax
 from ._known import Known, class_names, known
 from ._network import Network
 from ._pictures import Picture, coloured, files_of, readable, sources
-
-STEPS = 7  # of the curves that judge a map
-SAMPLES, PATH, MASKS, CHANNELS, CELLS = 8, 24, 240, 64, 7  # copies, steps, masks, channels, windows along a side
-THREADS = 2
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the methods are given: key, model, images, one class an image, the layer of class activation maps."""
-
-    key: Array
-    model: Any
-    x: Array
-    target: Array
-    layer: str | None
-
-    @property
-    def plain(self) -> tuple[Any, Array, Array]:
-        """Model, images and classes."""
-        return self.model, self.x, self.target
-
-    @property
-    def window(self) -> int:
-        """Pixels of a side of what occlusion covers."""
-        return max(1, min(self.x.shape[1:-1]) // CELLS)
-
-
-class Method(NamedTuple):
-    """A method, and whether its program runs the network so often that optimising it pays."""
-
-    maps: Callable[[Asked], Array]
-    often: bool = False
-
-
-METHODS: dict[str, Method] = {
-    "gradient": Method(lambda a: interpret.gradient(*a.plain)),
-    "input_x_gradient": Method(lambda a: interpret.input_x_gradient(*a.plain)),
-    "smooth_grad": Method(lambda a: interpret.smooth_grad(a.key, *a.plain, samples=SAMPLES)),
-    "integrated_gradients": Method(lambda a: interpret.integrated_gradients(*a.plain, steps=PATH)),
-    "guided_backprop": Method(lambda a: interpret.guided_backprop(*a.plain)),
-    "deconvnet": Method(lambda a: interpret.deconvnet(*a.plain)),
-    "deep_lift": Method(lambda a: interpret.deep_lift(*a.plain)),
-    "lrp": Method(lambda a: interpret.lrp(*a.plain, rule=interpret.gamma_rule(0.25))),
-    "grad_cam": Method(lambda a: interpret.grad_cam(*a.plain, layer=a.layer)),
-    "grad_cam_plus_plus": Method(lambda a: interpret.grad_cam_plus_plus(*a.plain, layer=a.layer)),
-    "guided_grad_cam": Method(lambda a: interpret.guided_grad_cam(*a.plain, layer=a.layer)),
-    "score_cam": Method(lambda a: interpret.score_cam(*a.plain, layer=a.layer, most=CHANNELS), often=True),
-    "eigen_cam": Method(lambda a: interpret.eigen_cam(a.model, a.x, layer=a.layer)),
-    "occlusion": Method(lambda a: interpret.occlusion(*a.plain, window=a.window)),
-    "rise": Method(lambda a: interpret.rise(a.key, *a.plain, masks=MASKS), often=True),
-}
-COMPLETE = ("input_x_gradient", "integrated_gradients", "deep_lift", "lrp")  # those that are to add up to the output
-
-
-class Found(NamedTuple):
-    """The maps of each method `(n, h, w)`, why a method has none, and the table of judges."""
-
-    maps: dict[str, np.ndarray]
-    refused: dict[str, str]
-    judged: list[tuple[str, ...]]
 
 
 def inspect(
@@ -92,6 +30,7 @@ def inspect(
     target: str | None = None,
     labels: Path | None = None,
     picture: Path = Path("inspect.html"),
+    judge: bool = False,
     seed: int = 0,
 ) -> None:
     """Show what in photographs decides for a class.
@@ -104,6 +43,7 @@ def inspect(
         target: name or number of the class (default: the likeliest of each picture).
         labels: file with a line for each class (default: as for classify).
         picture: file that is written: a page (.html), or the maps alone (.png, .pdf, .svg).
+        judge: measure how right each map is too, by deletion, insertion and completeness, which takes as long again.
         seed: of the noise and the masks.
     """
     unknown = [one for one in method if one not in METHODS]
@@ -120,11 +60,14 @@ def inspect(
     if unreadable or not good:
         raise ValueError("; ".join(unreadable) or "no picture is given; give a file, a folder or -")
     names = class_names(chosen, labels, chosen.outputs)
-    logits = chosen.logits()(np.stack([one.pixels for one in seen]))
-    asked = _asked(chosen, seen, logits, names, target, layer, seed)
-    found = _computed(asked, method or tuple(METHODS), console)
-    console.print(_table(found.judged))
-    _write(picture, chosen, seen, logits, names, asked, found)
+    asked, logits = _asked(chosen, seen, names, target, layer, seed)
+    found = computed(asked, method or tuple(METHODS), console)
+    for one, k, row in zip(seen, np.asarray(asked.target), softmax(logits)):
+        console.print(f"{Path(one.name).name}: {names[k]}, probability {row[k]:.4f}", highlight=False, markup=False)
+    table = judged(asked, found.maps) if judge else []
+    if table:
+        console.print(_table(table))
+    _write(picture, chosen, seen, logits, names, asked, found, table)
     print(f"picture: {picture}")
 
 
@@ -164,8 +107,11 @@ def class_number(target: str, names: Sequence[str]) -> int:
     raise ValueError(f"target={target!r} is no class" + (f"; nearest: {'; '.join(near)}" if near else ""))
 
 
-def _asked(chosen: Known, seen, logits, names, target: str | None, layer: str | None, seed: int) -> Asked:
+def _asked(chosen: Known, seen, names, target: str | None, layer: str | None, seed: int) -> tuple[Asked, np.ndarray]:
+    """What the methods are given, and the logits."""
     x = weights.normalise(chosen.card, jnp.asarray(np.stack([one.pixels for one in seen])))
+    with interpret.compiled_quickly():
+        logits = np.asarray(run(lambda forward, x: forward(x, PLAIN), chosen.model, x))
     classes = logits.argmax(1) if target is None else np.full(len(seen), class_number(target, names))
     if layer is None:
         scores = getattr(chosen.model, "score_maps", ())
@@ -175,50 +121,7 @@ def _asked(chosen: Known, seen, logits, names, target: str | None, layer: str | 
             if len(shape) == x.ndim and max(shape[1:-1]) > 1 and name not in scores
         ]
         layer = maps[-1] if maps else None
-    return Asked(jax.random.key(seed), chosen.model, x, jnp.asarray(classes), layer)
-
-
-def _computed(asked: Asked, methods: Sequence[str], console: Console) -> Found:
-    """The maps of all methods; two at a time, because what takes longest is to compile them.
-
-    Raises: ValueError if there is one method and it refuses, or none is left.
-    """
-    with console.status("compiling and running the methods"), ThreadPoolExecutor(THREADS) as pool:
-        # the longest first
-        waiting = {
-            name: pool.submit(_maps, name, asked) for name in sorted(methods, key=lambda name: not METHODS[name].often)
-        }
-        maps, refused = {}, {}
-        for name in methods:
-            try:
-                maps[name] = waiting[name].result()
-            except ValueError as error:
-                refused[name] = str(error).partition("\n")[0]
-        if not maps:
-            raise ValueError("; ".join(refused.values()))
-        return Found({name: np.asarray(values) for name, values in maps.items()}, refused, _judged(asked, maps))
-
-
-def _maps(name: str, asked: Asked) -> Array:
-    """The map of each picture, `(n, h, w)`."""
-    with nullcontext() if METHODS[name].often else interpret.compiled_quickly():
-        values = METHODS[name].maps(asked)
-    return values if values.ndim == asked.x.ndim - 1 else values.sum(-1)
-
-
-def _judged(asked: Asked, maps: dict[str, Array]) -> list[tuple[str, ...]]:
-    """Areas below the curves of deletion and insertion, and how far the sum is from the output, means over the pictures."""
-    count, n = len(maps), len(asked.x)
-    several = lambda v: jnp.tile(v, (count, *(1,) * (v.ndim - 1)))  # every picture for every method
-    x, target, values = several(asked.x), several(asked.target), jnp.concatenate(list(maps.values()))
-    with interpret.compiled_quickly():
-        judge = lambda name, **options: getattr(interpret, name)(asked.model, x, values, target, **options)
-        areas = [np.asarray(judge(name, steps=STEPS).area) for name in ("deletion", "insertion")]
-        errors = np.asarray(judge("completeness_error")).reshape(count, n)
-    rows = []
-    for name, error, *means in zip(maps, errors, *(area.reshape(count, n).mean(1) for area in areas)):
-        rows.append((name, *(f"{mean:.3f}" for mean in means), f"{error.mean():.1%}" if name in COMPLETE else ""))
-    return rows
+    return Asked(jax.random.key(seed), chosen.model, x, jnp.asarray(classes), layer), logits
 
 
 COLUMNS = ("method", "deletion (small is good)", "insertion (large is good)", "sum is off by")
@@ -233,7 +136,7 @@ def _table(judged: Sequence[tuple[str, ...]]) -> Table:
     return table
 
 
-def _write(to: Path, chosen: Known, seen: Sequence[Picture], logits, names, asked: Asked, found: Found) -> None:
+def _write(to: Path, chosen: Known, seen: Sequence[Picture], logits, names, asked: Asked, found: Found, table) -> None:
     from jaxcnn.report import Page, heatmaps
 
     pixels, chances = coloured(np.stack([one.pixels for one in seen]), 3), softmax(logits)
@@ -253,13 +156,18 @@ def _write(to: Path, chosen: Known, seen: Sequence[Picture], logits, names, aske
         page.text("The network says " + "; ".join(f"{names[k]} {chances[i, k]:.1%}" for k in best) + ".")
         figure = heatmaps(pixels[i], {name: values[i] for name, values in found.maps.items()})
         page.figure(figure, f"maps of {len(found.maps)} methods for {Path(one.name).name}")
-    page.heading("How right the maps are" + (", mean over the pictures" if len(seen) > 1 else ""))
+    if table:
+        _judges(page, table)
+    for name, why in found.refused.items():
+        page.text(f"{name} is not shown. {why}", "note")
+    page.write(to)
+
+
+def _judges(page, table: Sequence[tuple[str, ...]]) -> None:
+    page.heading("How right the maps are, mean over the pictures")
     page.text(
         "Deletion: the area below the class's probability while the most important pixels go. Insertion: the same while they "
         "come into a blurred picture. The last column says how far the sum of a map is from what it is to add up to.",
         "note",
     )
-    page.table(COLUMNS, found.judged)
-    for name, why in found.refused.items():
-        page.text(f"{name} is not shown. {why}", "note")
-    page.write(to)
+    page.table(COLUMNS, table)

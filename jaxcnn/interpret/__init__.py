@@ -30,6 +30,7 @@ from .attribution import score_cam as score_cam
 from .attribution import smooth_grad as smooth_grad
 from .judging import Curve as Curve
 from .judging import SanityCheck as SanityCheck
+from .judging import blurred as blurred
 from .judging import completeness_error as completeness_error
 from .judging import deletion as deletion
 from .judging import energy_in_box as energy_in_box

@@ -66,15 +66,24 @@ def joined(graph: Any, state: Any) -> Forward:
 def run(method: Callable[..., Any], model: Any, /, *arrays: Any, **options: Hashable) -> Any:
     """`method(forward, *arrays, **options)`, compiled; the options are static."""
     graph, state = split(model)
-    program = _once if _quick.get() else _compiled
-    return program(method, graph, tuple(sorted(options.items())), state, arrays)
+    level, program = _level.get(), _compiled
+    if level is not None:
+        program = _levels[level]
+    token = _level.set(None)  # what `run` begins inside of a program belongs to that
+    try:
+        return program(method, graph, tuple(sorted(options.items())), state, arrays)
+    finally:
+        _level.reset(token)
 
 
 @contextmanager
-def compiled_quickly() -> Iterator[None]:
-    """Programs that `run` begins within are not optimised by LLVM on CPU, where each is run once.
+def compiled_quickly(*, often: bool = False) -> Iterator[None]:
+    """Programs that `run` begins within are hardly optimised by LLVM on CPU, where compiling would take longer than running.
 
-    A gradient of SqueezeNet takes 0.9 s of processor time to compile and run so, not 2.8; it runs three times as long afterwards.
+    A gradient of SqueezeNet takes 0.9 s of processor time to compile and run so, not 2.8; it runs three times as long.
+
+    Args:
+        often: the program runs the network more than a few times: LLVM optimises a little, 1.2 s, and it runs as fast as ever.
 
     >>> import jax.numpy as jnp
     >>> from jaxcnn.interpret import gradient
@@ -82,23 +91,26 @@ def compiled_quickly() -> Iterator[None]:
     ...     gradient(lambda x: 2 * x.sum((1, 2)), jnp.ones((1, 1, 1, 1)), 0).tolist()
     [[[[2.0]]]]
     """
-    token = _quick.set(jax.default_backend() == "cpu")
+    token = _level.set((1 if often else 0) if jax.default_backend() == "cpu" else None)
     try:
         yield
     finally:
-        _quick.reset(token)
+        _level.reset(token)
 
 
 def _method(method, graph, options, state, arrays):
     return method(joined(graph, state), *arrays, **dict(options))
 
 
-_quick: ContextVar[bool] = ContextVar("quick", default=False)
+_level: ContextVar[int | None] = ContextVar("level", default=None)
 # before jax 0.12 the emitters that came first compile in a third of the time
 OLDER = {} if jax.__version_info__ >= (0, 12) else {"xla_cpu_use_fusion_emitters": False}
-UNOPTIMISED = OLDER | {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+QUICK = OLDER | {"xla_llvm_disable_expensive_passes": True}
 _compiled = jax.jit(_method, static_argnums=(0, 1, 2))
-_once = jax.jit(_method, static_argnums=(0, 1, 2), compiler_options=UNOPTIMISED)
+_levels = [
+    jax.jit(_method, static_argnums=(0, 1, 2), compiler_options=QUICK | {"xla_backend_optimization_level": level})
+    for level in (0, 1)
+]
 
 
 def activation_shapes(model: Any, x: Array) -> dict[str, tuple[int, ...]]:

@@ -35,7 +35,7 @@ def run(*arguments):
 def test_inspect_writes_a_page_of_chosen_methods(file, picture, tmp_path, capsys):
     page = tmp_path / "page.html"
     methods = ("gradient", "grad_cam", "occlusion", "rise")
-    run(picture, "--weights", file, "--method", *methods, "--target", "dog", "--picture", page)
+    run(picture, "--weights", file, "--method", *methods, "--target", "dog", "--judge", "--picture", page)
     printed = capsys.readouterr().out
     assert f"picture: {page}" in printed
     text = page.read_text()
@@ -46,23 +46,28 @@ def test_inspect_writes_a_page_of_chosen_methods(file, picture, tmp_path, capsys
 
 
 def test_inspect_shows_every_method_and_says_why_one_is_missing(file, picture, tmp_path, capsys, monkeypatch):
+    from jaxcnn.commands import _attributions as shown
     from jaxcnn.commands import _inspect
 
     def refuses(asked):
         raise ValueError("rise: no masks\nand more")
 
-    few = {name: _inspect.METHODS[name] for name in ("lrp", "eigen_cam")} | {"rise": _inspect.Method(refuses)}
+    few = {name: shown.METHODS[name] for name in ("lrp", "eigen_cam")} | {"rise": shown.Method(refuses)}
+    monkeypatch.setattr(shown, "METHODS", few)
     monkeypatch.setattr(_inspect, "METHODS", few)
     page = tmp_path / "page.html"
     run(picture, "--weights", file, "--picture", page)
-    assert "rise is not shown. rise: no masks<" in page.read_text()
-    assert "<td>eigen_cam</td>" in page.read_text()
+    text = page.read_text()
+    assert "rise is not shown. rise: no masks<" in text
+    assert "maps of 2 methods for photo.png" in text
+    assert "<table" not in text
 
 
 def test_inspect_writes_a_picture(file, picture, tmp_path):
     target = tmp_path / "maps.png"
     run(picture, "--weights", file, "--method", "deep_lift", "--target", "1", "--picture", target)
-    assert Image.open(target).width == 9 * 120
+    with Image.open(target) as drawn:
+        assert drawn.width == 9 * 120
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_curve_of_a_linear_model_is_a_sum_in_order(way, steps, x, exact):
 
 def test_curves_are_probabilities_from_a_blurred_image(x, exact):
     model = Net()
-    blurred = jnp.asarray(I.judging._curves.blurred("insertion", x))
+    blurred = jnp.asarray(I.blurred(x))
     last = lambda x: np.asarray(jax.nn.softmax(model(x, train=False)))[np.arange(2), TARGET]
     values = I.insertion(model, x, exact, TARGET, steps=4).values
     np.testing.assert_allclose(values[:, 0], last(blurred), rtol=1e-4)

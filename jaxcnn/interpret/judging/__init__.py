@@ -1,6 +1,7 @@
 """Whether an attribution is right: what it promises, measured."""
 
 from ._curves import Curve as Curve
+from ._curves import blurred as blurred
 from ._curves import deletion as deletion
 from ._curves import insertion as insertion
 from ._faithful import completeness_error as completeness_error

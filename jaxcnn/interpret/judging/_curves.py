@@ -91,16 +91,23 @@ def _curve(name, model, x, attribution, target, steps, baseline, probability, ba
     x = images(name, x)
     values = maps(name, attribution, x.shape[1:-1], len(x))
     counts = {"steps": counted(name, "steps", steps), "batch": counted(name, "batch", batch)}
-    arrays = (values, like(name, "baseline", blurred(name, x) if isinstance(baseline, str) else baseline, x))
+    arrays = (values, like(name, "baseline", _blurred(name, x) if isinstance(baseline, str) else baseline, x))
     options = {**counts, "probability": bool(probability), "of": name}
     return Curve(*attribute(name, _walked, model, x, target, *arrays, **options))
 
 
-def blurred(name: str, x: Array) -> Array:
-    """Images that keep their colours and lose what is smaller than some pixels.
+def blurred(x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    """Images that keep their colours and lose what is smaller than some pixels: what `insertion` begins with.
 
     Raises: ValueError for what is no plane.
+
+    >>> blurred(jnp.ones((1, 4, 4, 1))).shape
+    (1, 4, 4, 1)
     """
+    return _blurred("blurred", images("blurred", x))
+
+
+def _blurred(name: str, x: Array) -> Array:
     if x.ndim != 4:
         raise ValueError(
             f'{name}: baseline="blur" is for images (n, h, w, c), x has shape {list(x.shape)}; give images'
