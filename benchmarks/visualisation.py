@@ -53,8 +53,8 @@ class Options:
     """Steps of each channel."""
     at_once: int = 16
     """Images that ours holds together."""
-    torch_threads: int = 1
-    """Threads of PyTorch. With both cores of a machine that others use too its loops wait for each other: 1.1 s a step."""
+    torch_threads: int = 2
+    """Threads of PyTorch. On a machine that others use too, two wait for each other (1.1 s a step), and 1 is the fairer number."""
     rounds: int = 5
     """Turns of each rival."""
     quick: bool = False
