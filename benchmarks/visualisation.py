@@ -54,7 +54,7 @@ class Options:
     at_once: int = 16
     """Images that ours holds together."""
     torch_threads: int = 2
-    """Threads of PyTorch. On a machine that others use too, two wait for each other (1.1 s a step): then 1 is the fairer number."""
+    """Threads of PyTorch. On a machine that others use too, two wait for each other (1.1 s a step): then 1 is fairer."""
     rounds: int = 5
     """Turns of each rival."""
     quick: bool = False
