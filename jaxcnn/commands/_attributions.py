@@ -54,7 +54,7 @@ METHODS: dict[str, Method] = {
     "guided_backprop": Method(lambda a: interpret.guided_backprop(*a.plain)),
     "deconvnet": Method(lambda a: interpret.deconvnet(*a.plain)),
     "deep_lift": Method(lambda a: interpret.deep_lift(*a.plain)),
-    "lrp": Method(lambda a: interpret.lrp(*a.plain, rule=interpret.gamma_rule(0.25))),
+    "lrp": Method(lambda a: interpret.lrp(*a.plain, rule=interpret.alpha_beta_rule(0.0))),
     "grad_cam": Method(lambda a: interpret.grad_cam(*a.plain, layer=a.layer)),
     "grad_cam_plus_plus": Method(lambda a: interpret.grad_cam_plus_plus(*a.plain, layer=a.layer)),
     "guided_grad_cam": Method(lambda a: interpret.guided_grad_cam(*a.plain, layer=a.layer)),
