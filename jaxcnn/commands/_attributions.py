@@ -11,6 +11,7 @@ from jax import Array
 from rich.console import Console
 
 from jaxcnn import interpret
+from jaxcnn.interpret._attribute import finite
 from jaxcnn.interpret._forward import PLAIN, run
 
 STEPS = 20  # of the curves that judge a map
@@ -40,7 +41,7 @@ class Asked:
 
 
 class Method(NamedTuple):
-    """A method, and whether it runs the network often: then it has a program of its own, else it shares one with others."""
+    """A method, and whether it runs the network often. One that does has its own program; the others share one."""
 
     maps: Callable[[Asked], Array]
     often: bool = False
@@ -100,7 +101,10 @@ def _alone(name: str, asked: Asked) -> Array:
 
 
 def _together(names: Sequence[str], asked: Asked) -> tuple[dict[str, Array], dict[str, str]]:
-    """The maps of methods that run the network once or twice, by one program, in which they share its way forward."""
+    """The maps of the methods that run the network once or twice, and why others have none.
+
+    They are one program, because the forward pass is then compiled once for all of them.
+    """
     refused: dict[str, str] = {}
 
     def every(forward, key: Array, x: Array, target: Array) -> dict[str, Array]:
@@ -115,11 +119,13 @@ def _together(names: Sequence[str], asked: Asked) -> tuple[dict[str, Array], dic
 
     with interpret.compiled_quickly():
         maps = run(every, asked.model, asked.key, asked.x, asked.target) if names else {}
-    wrong = [name for name, values in maps.items() if not np.isfinite(values).all()]
-    refused |= {
-        name: f"{name}: the map is not finite; NaN or infinity is in the parameters or the derivative" for name in wrong
-    }
-    return {name: values for name, values in maps.items() if name not in wrong}, refused
+    found = {}
+    for name, values in maps.items():
+        try:
+            found[name] = finite(name, values)
+        except ValueError as error:
+            refused[name] = str(error)
+    return found, refused
 
 
 def _summed(values: Array, asked: Asked) -> Array:

@@ -129,12 +129,20 @@ def _say_converted(seen: Sequence[Picture], grey: bool, console: Console) -> Non
         console.print(text, highlight=False, markup=False)
 
 
+def check_folder(option: str, to: Path) -> None:
+    """Refuses a file in a folder that does not exist.
+
+    Raises: ValueError.
+    """
+    if not to.absolute().parent.is_dir():
+        raise ValueError(f"{option}={to}: the folder {to.absolute().parent} does not exist")
+
+
 def check_drawing(to: Path) -> None:
     """Refuses a place or a kind of file that no picture can be written to."""
     from matplotlib.backend_bases import FigureCanvasBase
 
-    if not to.absolute().parent.is_dir():
-        raise ValueError(f"picture={to}: the folder {to.absolute().parent} does not exist")
+    check_folder("picture", to)
     kinds = FigureCanvasBase.get_supported_filetypes()
     if to.suffix and to.suffix[1:].lower() not in kinds:
         raise ValueError(f"picture={to}: {to.suffix} is no kind of picture; use {', '.join(sorted(kinds))}")

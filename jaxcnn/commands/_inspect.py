@@ -13,13 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxcnn import interpret, weights
-from jaxcnn.interpret._forward import PLAIN, run
+from jaxcnn.interpret._forward import PLAIN, maps_of, run
 
 from ._attributions import METHODS, Asked, Found, computed, judged
-from ._classify import softmax
+from ._classify import check_drawing, check_folder, softmax
 from ._known import Known, class_names, known
 from ._network import Network
 from ._pictures import Picture, coloured, files_of, readable, sources
+
+PAGES = (".html", ".htm")  # endings of a page; any other is a picture
 
 
 def inspect(
@@ -52,8 +54,7 @@ def inspect(
     check_file(picture)
     console = Console(width=None if Console().is_terminal else 120)
     unreadable: list[str] = []
-    read = sources(files_of(pictures), unreadable)
-    good = list(read)
+    good = list(sources(files_of(pictures), unreadable))
     if good:
         chosen = known(network, console)
         seen = list(readable(good, chosen.card, unreadable))
@@ -62,12 +63,13 @@ def inspect(
     names = class_names(chosen, labels, chosen.outputs)
     asked, logits = _asked(chosen, seen, names, target, layer, seed)
     found = computed(asked, method or tuple(METHODS), console)
-    for one, k, row in zip(seen, np.asarray(asked.target), softmax(logits)):
+    chances = softmax(logits)
+    for one, k, row in zip(seen, np.asarray(asked.target), chances):
         console.print(f"{Path(one.name).name}: {names[k]}, probability {row[k]:.4f}", highlight=False, markup=False)
     table = judged(asked, found.maps) if judge else []
     if table:
         console.print(_table(table))
-    _write(picture, chosen, seen, logits, names, asked, found, table)
+    _write(picture, chosen, seen, chances, names, asked, found, table)
     print(f"picture: {picture}")
 
 
@@ -76,12 +78,10 @@ def check_file(to: Path) -> None:
 
     Raises: ValueError.
     """
-    from ._classify import check_drawing
-
-    if to.suffix.lower() not in (".html", ".htm"):
+    if to.suffix.lower() in PAGES:
+        check_folder("picture", to)
+    else:
         check_drawing(to)
-    elif not to.absolute().parent.is_dir():
-        raise ValueError(f"picture={to}: the folder {to.absolute().parent} does not exist")
 
 
 def class_number(target: str, names: Sequence[str]) -> int:
@@ -115,11 +115,8 @@ def _asked(chosen: Known, seen, names, target: str | None, layer: str | None, se
     classes = logits.argmax(1) if target is None else np.full(len(seen), class_number(target, names))
     if layer is None:
         scores = getattr(chosen.model, "score_maps", ())
-        maps = [
-            name
-            for name, shape in interpret.activation_shapes(chosen.model, x).items()
-            if len(shape) == x.ndim and max(shape[1:-1]) > 1 and name not in scores
-        ]
+        found = maps_of(interpret.activation_shapes(chosen.model, x), x.ndim)
+        maps = [name for name in found if name not in scores]
         layer = maps[-1] if maps else None
     return Asked(jax.random.key(seed), chosen.model, x, jnp.asarray(classes), layer), logits
 
@@ -136,12 +133,12 @@ def _table(judged: Sequence[tuple[str, ...]]) -> Table:
     return table
 
 
-def _write(to: Path, chosen: Known, seen: Sequence[Picture], logits, names, asked: Asked, found: Found, table) -> None:
+def _write(to: Path, chosen: Known, seen: Sequence[Picture], chances, names, asked: Asked, found: Found, table) -> None:
     from jaxcnn.report import Page, heatmaps
 
-    pixels, chances = coloured(np.stack([one.pixels for one in seen]), 3), softmax(logits)
+    pixels = coloured(np.stack([one.pixels for one in seen]), 3)
     words = [f"{names[k]} {row[k]:.0%}" for k, row in zip(np.asarray(asked.target), chances)]
-    if to.suffix.lower() not in (".html", ".htm"):
+    if to.suffix.lower() not in PAGES:
         titles = [f"{Path(one.name).name}: {word}" for one, word in zip(seen, words)]
         heatmaps(list(pixels), {k: list(v) for k, v in found.maps.items()}, titles=titles).savefig(to, dpi=120)
         return

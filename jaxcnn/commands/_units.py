@@ -21,7 +21,7 @@ from jaxcnn.report import Page, UnitRow
 from jaxcnn.report import units as units_figure
 from jaxcnn.weights import Card, cut, normalise
 
-from ._classify import check_drawing
+from ._classify import check_drawing, check_folder
 from ._known import Known, known
 from ._network import Network
 from ._pictures import Source, batched, coloured, files_of, readable
@@ -84,8 +84,8 @@ def units(
 def _check_places(picture: Path | None, page: Path | None) -> None:
     if picture is not None:
         check_drawing(picture)
-    if page is not None and not page.absolute().parent.is_dir():
-        raise ValueError(f"page={page}: the folder {page.absolute().parent} does not exist")
+    if page is not None:
+        check_folder("page", page)
 
 
 Batches = Callable[[Card], Iterator[np.ndarray]]

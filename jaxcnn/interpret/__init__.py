@@ -1,4 +1,4 @@
-"""Looking inside a model: what it computes, what its layers hold, what decides, what its units want."""
+"""Looking inside a model: layers and costs, activations, which pixels decide, what excites a unit."""
 
 from ._capture import capture as capture
 from ._forward import activation_shapes as activation_shapes

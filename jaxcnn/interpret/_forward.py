@@ -58,6 +58,11 @@ def joined(graph: Any, state: Any) -> Forward:
         model = jax.tree.unflatten(graph, state)
     else:
         model = graph
+    return called(model)
+
+
+def called(model: Any) -> Forward:
+    """A network as a function of images and a tap, with the words that its call takes."""
     words = _words(model)
     fixed = {"train": False} if "train" in words else {}
     return lambda x, tap: model(x, **fixed, **({"tap": tap} if "tap" in words else {}))
@@ -66,9 +71,8 @@ def joined(graph: Any, state: Any) -> Forward:
 def run(method: Callable[..., Any], model: Any, /, *arrays: Any, **options: Hashable) -> Any:
     """`method(forward, *arrays, **options)`, compiled; the options are static."""
     graph, state = split(model)
-    level, program = _level.get(), _compiled
-    if level is not None:
-        program = _levels[level]
+    level = _level.get()
+    program = _compiled if level is None else _levels[level]
     token = _level.set(None)  # what `run` begins inside of a program belongs to that
     try:
         return program(method, graph, tuple(sorted(options.items())), state, arrays)
@@ -151,13 +155,18 @@ def _traced(graph, structure, leaves, x) -> tuple[tuple[str, tuple[int, ...]], .
     return tuple(found)
 
 
+def maps_of(shapes: dict[str, tuple[int, ...]], rank: int) -> list[str]:
+    """Those activations that have space, for images of that many axes."""
+    return [name for name, shape in shapes.items() if len(shape) == rank and max(shape[1:-1]) > 1]
+
+
 def resolve(name: str, model: Any, x: Array, layer: str | None, *, space: bool = False) -> str:
     """The name of one activation: as it is, the deepest that a pattern such as "layer3.*" matches, or the deepest map (None).
 
     Raises: ValueError for a name that is not there, with the nearest ones, and for one without space where `space` is asked for.
     """
     found = shapes(name, model, x)
-    maps = [one for one, shape in found.items() if len(shape) == x.ndim and max(shape[1:-1]) > 1]
+    maps = maps_of(found, x.ndim)
     if layer is None:
         if not maps:
             raise ValueError(f"{name}: no activation of the model is a map; it has {', '.join(found)}")

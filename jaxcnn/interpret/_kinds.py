@@ -56,3 +56,13 @@ def _straight_jvp(linear, primals, tangents):
     value, known, *_ = primals
     _, _, *changes = tangents
     return value, linear(known, *changes).astype(value.dtype)
+
+
+def scaled(factor: Array, du: Array) -> Array:
+    """A change times a factor, for `straight`."""
+    return du * factor
+
+
+def shared(factors: tuple[Array, Array], du: Array, dv: Array) -> Array:
+    """The change of a product of two arrays as a sum of both changes, for `straight`."""
+    return du * factors[0] + dv * factors[1]

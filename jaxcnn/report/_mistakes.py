@@ -1,4 +1,4 @@
-"""`mistakes`: images that a network reads wrongly, each with what it is, what it was taken for, and its file."""
+"""`mistakes`: images that a network gets wrong. Each shows its true class, the answer and the file."""
 
 from collections.abc import Sequence
 

@@ -84,7 +84,8 @@ def _box(field: Field) -> tuple[int, int, int, int]:
         raise ValueError(f"receptive_field: field={field}; give the first and last pixel, ((y, x), (y, x)), integers")
     if (corners[1] < corners[0]).any():
         raise ValueError(f"receptive_field: field={field} ends before it begins; give the first pixel, then the last")
-    return tuple(corners.ravel().tolist())  # type: ignore[return-value]
+    (y0, x0), (y1, x1) = corners.tolist()
+    return y0, x0, y1, x1
 
 
 def _effective(effective, photograph: np.ndarray) -> np.ndarray:

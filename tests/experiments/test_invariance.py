@@ -103,7 +103,10 @@ def test_agreement_of_pairs():
 
 
 def test_consistency_of_known_classifiers():
-    """One that is constant always agrees. One that reads a pixel sees, of 16 columns, one of five that are equally likely."""
+    """A constant classifier always agrees with itself.
+
+    The other one answers with its first pixel. A random shift brings one of five columns there, each as often as the others.
+    """
     columns = np.array([0, 1, 2, *[3] * 11, 3, 4], np.uint8)
     images = np.broadcast_to(columns[None, None, :, None], (400, 16, 16, 1))
     constant, first = of_answers(lambda x: np.zeros(len(x), int)), of_answers(lambda x: x[:, 0, 0, 0])

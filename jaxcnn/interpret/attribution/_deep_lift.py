@@ -20,9 +20,10 @@ from jaxtyping import Float
 
 from .._attribute import attribute, images, like
 from .._forward import PLAIN
-from .._kinds import MAXIMA, elementwise, straight
+from .._kinds import MAXIMA, elementwise, scaled, shared, straight
 from .._replay import bound, evaluate
 from .._target import Target
+from ._gradient import slope
 
 CLOSE = 1e-10  # inputs that differ by less have the derivative as multiplier
 
@@ -60,16 +61,15 @@ def _deep_lift(forward, x: Array, score, baseline: Array) -> tuple[Array, Any]:
 
     evaluate(closed, [baseline], [True], record)
 
-    def summed(x):
+    def again(x, tap):
         references = iter(recorded)
         rule = lambda equation, operands, flags: (
             _multiplied(equation, operands, next(references), flags) if _ruled(equation, operands, flags) else None
         )
         outputs, _ = evaluate(closed, [x], [True], rule)
-        outputs = jax.tree.unflatten(jax.tree.structure(shape), outputs)
-        return score(outputs).sum(), outputs
+        return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
-    multipliers, outputs = jax.grad(summed, has_aux=True)(x)
+    multipliers, outputs = slope(again, x, score)
     return (x - baseline) * multipliers, outputs
 
 
@@ -95,16 +95,6 @@ def _multiplied(equation: Any, operands: Sequence[Any], reference: Sequence[Any]
         v, v0 = _rescaled(lambda v: 1 / v, v, v0), 1 / v0
     halves = (v + v0) / 2, (u + u0) / 2
     return [straight(shared, values[0], halves, jnp.asarray(u), v)]
-
-
-def shared(factors: tuple[Array, Array], du: Array, dv: Array) -> Array:
-    """The change of a product of two arrays, as a sum of both changes."""
-    return du * factors[0] + dv * factors[1]
-
-
-def scaled(factor: Array, du: Array) -> Array:
-    """A change times a factor."""
-    return du * factor
 
 
 def _rescaled(function, u: Array, reference: Array) -> Array:

@@ -27,11 +27,11 @@ from jaxtyping import Float
 
 from .._attribute import attribute
 from .._forward import PLAIN
-from .._kinds import ACTIVATIONS, elementwise, straight
+from .._kinds import ACTIVATIONS, elementwise, scaled, shared, straight
 from .._layers import Layer, Parts, layers_of
 from .._replay import bound, call_name, evaluate
 from .._target import Target
-from ._deep_lift import scaled, shared
+from ._gradient import slope
 
 Linear = Callable[[Array], Array]
 # operations that hand relevance on as their derivative does: they add up, choose or move numbers
@@ -121,13 +121,12 @@ def _lrp(forward, x: Array, score, *, rules: LrpRule | tuple[LrpRule, ...]) -> t
             f"lrp: {len(rules)} rules for the model's {count} layers with weights; give one, or one for each"
         )
 
-    def summed(x):
+    def again(x, tap):
         ruled = lambda equation, operands, flags: _handed(equation, operands, flags, layers, rules)
         outputs, _ = evaluate(closed, [x], [True], ruled)
-        outputs = jax.tree.unflatten(jax.tree.structure(shape), outputs)
-        return score(outputs).sum(), outputs
+        return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
-    ratio, outputs = jax.grad(summed, has_aux=True)(x)
+    ratio, outputs = slope(again, x, score)
     return x * ratio, outputs
 
 

@@ -25,6 +25,7 @@ from .._forward import PLAIN
 from .._kinds import ACTIVATIONS, RECTIFIERS, is_relu
 from .._replay import bound, call_name, replay
 from .._target import Target
+from ._gradient import slope
 
 
 def guided_backprop(model: Any, x: Float[Array, "n *space c"], target: Target = None) -> Float[Array, "n *space c"]:
@@ -74,16 +75,10 @@ def rectified(forward, x: Array, score, *, name_of: str, rule: Callable[[Array],
         return [rule(operands[flags.index(True)])]
 
     again = replay(lambda x: forward(x, PLAIN), ruled)
-    outputs, back = jax.vjp(again, x)
+    found = slope(lambda x, tap: again(x), x, score)
     if not seen:
         raise ValueError(f"{name_of}: the model has no ReLU for x, so that this is its gradient; use gradient")
-    (cotangent,) = jax.vjp(lambda outputs: score(outputs).sum(), outputs)[1](jnp.ones((), score_dtype(outputs)))
-    return back(cotangent)[0], outputs
-
-
-def score_dtype(outputs: Any) -> Any:
-    """The dtype of a score of the outputs."""
-    return jax.tree.leaves(outputs)[0].dtype
+    return found
 
 
 @jax.custom_vjp

@@ -5,7 +5,6 @@ From the top layer down the parameters are randomised, all layers above too ("ca
 edges of the image, not what the network learned. Reference: Adebayo et al., Sanity checks for saliency maps (2018).
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -21,6 +20,7 @@ from jaxcnn import functional as F
 from jaxcnn.nn import Frozen
 
 from .._attribute import images
+from .._forward import PLAIN, called
 from .._trace import CALLS
 from ._maps import maps
 
@@ -106,8 +106,7 @@ def sanity_check(
 def in_order(model: nnx.Module, x: Array) -> list[tuple]:
     """The paths of the parameters, in the order in which they are first used for x; unused ones are left out."""
     graphdef, weights, rest = nnx.split(model, (nnx.Param, Frozen), ...)
-    words = {"train": False} if "train" in inspect.signature(model).parameters else {}  # type: ignore[arg-type]
-    call = lambda weights, rest, x: nnx.merge(graphdef, weights, rest, copy=True)(x, **words)
+    call = lambda weights, rest, x: called(nnx.merge(graphdef, weights, rest, copy=True))(x, PLAIN)
     jaxpr = jax.make_jaxpr(call)(weights, rest, x).jaxpr
     paths = [path for path, _ in nnx.to_flat_state(weights)]
     used: list[int] = []

@@ -9,7 +9,7 @@ Feature visualization (Distill, 2017), and their program Lucid.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -57,8 +57,9 @@ def invert(
     >>> bool(jnp.abs(found.images[:, 0] - x).max() < 0.05)
     True
     """
-    options = (steps, learning_rate, parametrisation, decorrelate, transforms, total_variation, l2, prepare, at_once)
-    found = _like("invert", key, model, x, layer, _nearness, *options, progress)
+    recipe = Like(parametrisation, decorrelate, transforms, total_variation, l2, prepare)
+    loop = {"steps": steps, "learning_rate": learning_rate, "at_once": at_once, "progress": progress}
+    found = _like("invert", key, model, x, layer, _nearness, recipe, **loop)
     return Visualised(found.images, -found.values)
 
 
@@ -88,44 +89,36 @@ def caricature(
     >>> bool(jnp.corrcoef(found.images.ravel(), x.ravel())[0, 1] > 0.5)
     True
     """
-    options = (steps, learning_rate, parametrisation, decorrelate, transforms, total_variation, l2, prepare, at_once)
-    return _like("caricature", key, model, x, layer, _sameness, *options, progress)
+    recipe = Like(parametrisation, decorrelate, transforms, total_variation, l2, prepare)
+    loop = {"steps": steps, "learning_rate": learning_rate, "at_once": at_once, "progress": progress}
+    return _like("caricature", key, model, x, layer, _sameness, recipe, **loop)
 
 
-def _like(
-    name,
-    key,
-    model,
-    x,
-    layer,
-    objective,
-    steps,
-    rate,
-    kind,
-    decorrelate,
-    transforms,
-    variation,
-    l2,
-    prepare,
-    at_once,
-    told,
-) -> Visualised:
+class Like(NamedTuple):
+    """What both are told of the image that is made, by the words of `visualise`."""
+
+    parametrisation: Parametrisation
+    decorrelate: bool
+    transforms: Transforms | None
+    total_variation: float
+    l2: float
+    prepare: Callable[[Array], Array] | None
+
+
+def _like(name: str, key, model, x, layer, objective, like: Like, *, steps, at_once, **loop) -> Visualised:
     key, x = random_key(name, key), checked_images(name, x)
     if x.ndim != 4 or not 0 <= float(x.min()) <= float(x.max()) <= 1:
         raise ValueError(f"{name}: x is {x.dtype}{list(x.shape)}; give images (n, h, w, c) in [0, 1], and prepare")
     h, w, channels = x.shape[1:]
     steps, at_once = counted(name, "steps", steps), counted(name, "at_once", at_once)
-    taken = example(name, model, (h, w), channels, prepare)
+    taken = example(name, model, (h, w), channels, like.prepare)
     recipe = Recipe(
-        resolve(name, model, taken, layer), objective, (h, w), channels, 1, kind, decorrelate, transforms or unchanged,
-        prepare, variation, l2, 0.0, 1.0,
+        resolve(name, model, taken, layer), objective, (h, w), channels, 1, like.parametrisation, like.decorrelate,
+        like.transforms or unchanged, like.prepare, like.total_variation, like.l2, 0.0, 1.0,
     )  # fmt: skip
     checked(name, recipe)
     wanted = [run(reached, model, recipe.prepared(part), layer=recipe.layer) for part in _parts(x, at_once)]
-    return optimise(
-        name, key, model, recipe, jnp.concatenate(wanted),
-        steps=steps, learning_rate=rate, at_once=at_once, progress=told,
-    )  # fmt: skip
+    return optimise(name, key, model, recipe, jnp.concatenate(wanted), steps=steps, at_once=at_once, **loop)
 
 
 def _parts(x: Array, size: int) -> list[Array]:

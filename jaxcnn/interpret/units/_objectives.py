@@ -85,7 +85,7 @@ OUTPUT = ""  # the layer of a class
 
 @dataclass(frozen=True)
 class Kind:
-    """The static part of an objective: where it reads ("" is the model's output), and what of it is made large."""
+    """The static part of an objective: the layer that it reads, and the score that is made large. The layer "" is the output."""
 
     layer: str
     score: Callable[[Array, Any], Array]
